@@ -1,0 +1,45 @@
+"""The one list of evidence classes. A class is a module of this package with a function `find`.
+
+`find(a, b, context)` takes the two snapshots and what earlier classes found, and returns an `Evidence`.
+Adding a class is adding a module and its name to `CLASSES`, in the order in which they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from detector.errors import UncribError
+from detector.evidence.finding import Evidence
+from detector.options import Options
+from detector.snapshot.model import Snapshot
+
+CLASSES: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a class may use besides the snapshots.
+
+    `earlier` holds the evidence of the classes that ran before, by name. `progress(phase, done, total)`
+    may be called as often as one likes.
+    """
+
+    options: Options = Options()
+    upstreams: tuple[Snapshot, ...] = ()
+    earlier: Mapping[str, Evidence] = field(default_factory=dict)
+    progress: Callable[[str, int, int], None] = lambda phase, done, total: None
+
+
+Find = Callable[[Snapshot, Snapshot, Context], Evidence]
+
+
+def chosen(options: Options) -> Iterator[tuple[str, Find]]:
+    """The classes that the options leave, in order. Raises UncribError for a name that is none."""
+    for name in (*options.only, *options.skip):
+        if name not in CLASSES:
+            raise UncribError(f"there is no evidence class {name!r}; choose from {', '.join(CLASSES)}")
+    for name in CLASSES:
+        if (not options.only or name in options.only) and name not in options.skip:
+            yield name, import_module(f"detector.evidence.{name}").find
