@@ -1,0 +1,166 @@
+"""The JSON form of a report, both ways; keys are the fields of the dataclasses (docs/report-schema.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from detector.errors import UncribError
+from detector.evidence.finding import Json
+from detector.report.model import SCHEMA, Report
+
+EVIDENCE = ("a", "b", "findings", "renames", "graph", "events", "files")
+"""The parts that the checksum covers: what was compared and what was found, not who drew or worded it."""
+_SCALARS: dict[object, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+_Path = tuple[str | int, ...]
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON: the same report gives the same bytes, whatever the hash seed."""
+    plain = cast(dict[str, Json], _plain(report))
+    ordered: dict[str, Json] = {"schema": plain.pop("schema"), **plain, "checksum": _digest(plain)}
+    return json.dumps(ordered, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def from_json(text: str | bytes) -> Report:
+    """Read back what `to_json` wrote. Raises UncribError that names the first place that is wrong."""
+    value = _parsed(text)
+    if value.get("schema") != SCHEMA:
+        found = json.dumps(value.get("schema"))[:80]
+        raise UncribError(
+            f"this is not an Uncrib report of a known version: schema is {found}, not {SCHEMA!r}"
+        )
+    return cast(Report, _built(Report, {key: part for key, part in value.items() if key != "checksum"}, ()))
+
+
+def checksum(report: Report) -> str:
+    """SHA-256, in hexadecimal, of the evidence in canonical JSON (sorted keys, no white space).
+
+    Two runs over the same commits with the same method give the same checksum; how sources were named
+    (URL or folder) does not count.
+    """
+    return _digest(cast(dict[str, Json], _plain(report)))
+
+
+def recorded_checksum(text: str | bytes) -> str:
+    """The checksum that a JSON report states about itself; UncribError where it states none."""
+    stated = _parsed(text).get("checksum")
+    if not isinstance(stated, str):
+        raise UncribError("the report states no checksum, so it cannot be checked; compare again with --json")
+    return stated
+
+
+def _digest(plain: Mapping[str, Json]) -> str:
+    evidence = {key: plain[key] for key in EVIDENCE}
+    for side in ("a", "b"):
+        stated = cast(dict[str, Json], evidence[side])
+        evidence[side] = {key: stated[key] for key in ("commit", "committed_at", "files", "units", "lines")}
+    canonical = json.dumps(evidence, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _parsed(text: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        raise UncribError(f"the report is not readable JSON ({str(error)[:120]}); write it again") from None
+    if not isinstance(value, dict):
+        raise UncribError("the report is not a JSON object; give a file that uncrib compare --json wrote")
+    return value
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
+
+
+def _plain(value: object) -> Json:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        # JSON has no infinity; a score that large differs in nothing that a reader could use
+        return value if math.isfinite(value) else math.copysign(1e308, value)
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _names(cast(Any, type(value)))}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    raise TypeError(f"a report cannot hold {type(value).__name__}")
+
+
+@cache
+def _shape(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
+    hints = get_type_hints(cls)
+    return tuple(
+        (item.name, hints[item.name], item.default is MISSING and item.default_factory is MISSING)
+        for item in fields(cls)
+    )
+
+
+def _built(cls: type[Any], value: object, path: _Path) -> object:
+    if not isinstance(value, dict):
+        raise _wrong(path, "an object")
+    shape = _shape(cast(Any, cls))
+    known = {name for name, _, _ in shape}
+    for key in value:
+        if key not in known:
+            raise UncribError(f"the report's {_place((*path, str(key)))} is unknown here; update uncrib")
+    arguments = {}
+    for name, kind, required in shape:
+        if name in value:
+            arguments[name] = _read(kind, value[name], (*path, name))
+        elif required:
+            raise UncribError(f"the report lacks {_place((*path, name))}; it was cut or edited")
+    return cls(**arguments)
+
+
+def _read(kind: Any, value: object, path: _Path) -> object:
+    origin = get_origin(kind)
+    if kind in _SCALARS:
+        return _scalar(kind, value, path)
+    if origin in (Union, types.UnionType):
+        inner = [part for part in get_args(kind) if part is not type(None)]
+        return None if value is None else _read(inner[0], value, path)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise _wrong(path, "one of " + ", ".join(get_args(kind)))
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _wrong(path, "a list")
+        return tuple(_read(get_args(kind)[0], item, (*path, index)) for index, item in enumerate(value))
+    if is_dataclass(kind):
+        return _built(cast(type[Any], kind), value, path)
+    if not isinstance(value, dict):
+        raise _wrong(path, "an object")
+    return value
+
+
+def _scalar(kind: type, value: object, path: _Path) -> object:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise _wrong(path, _SCALARS[kind])
+    return value
+
+
+def _wrong(path: _Path, expected: str) -> UncribError:
+    return UncribError(
+        f"the report's {_place(path) or 'top level'} should be {expected}; it was cut or edited"
+    )
+
+
+def _place(path: _Path) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.lstrip(".")[:120]
