@@ -1,0 +1,203 @@
+"""Settings that both sides share: config.json and its kin, YAML and TOML, configuration classes, options.
+
+Every place that states settings is a list of entries (dotted key, value). Places of A are paired with places
+of B, best first, by the bits of the entries they share; `docs/evidence/config.md` gives the scale.
+
+What everyone writes says nothing: hidden_size=4096 follows from the base model, query_num=96 does not. So
+an ordinary key carries at most `ORDINARY_BITS` whatever its value, and only keys that are rare in public
+code decide about the strength. An entry that several places repeat counts where it counts most.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from detector.background.rarity import rarity
+from detector.evidence.finding import Evidence, Finding, Json, Reason, Rename, Site, Strength
+from detector.evidence.known import known
+from detector.evidence.readers.settings import Settings, read_settings
+from detector.evidence.registry import Context
+from detector.evidence.vocabulary import Entry
+from detector.snapshot.model import Snapshot
+
+RARE_KEY = 7.0
+"""bits from which a key counts as a choice of its author"""
+ORDINARY_BITS = 1.0
+"""most that an entry with an ordinary key carries"""
+MOST_ENTRY_BITS = 16.0
+LEAST_PAIR_BITS = 8.0
+"""pairs of places below this are not reported"""
+MOST_BITS = 400.0
+"""most that one pair of places carries: whoever takes a file takes its entries together"""
+LEAST_VALUE_BITS = 10.0
+"""a value under two different keys is taken for a renamed key from here on"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One entry that both sides hold."""
+
+    a: Entry
+    b: Entry
+    bits: float
+    rare: bool
+
+
+def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
+    """Pairs of places with shared settings, each a finding, and the keys that were renamed in them."""
+    settings_a, notices_a = read_settings(a, "a")
+    settings_b, notices_b = read_settings(b, "b")
+    upstream = {
+        entry.text
+        for snapshot in context.upstreams
+        for place in read_settings(snapshot, "")[0]
+        for entry in place.entries
+    }
+    findings = []
+    counted = set(upstream)
+    for place_a, place_b in _pairs(settings_a, settings_b):
+        shared = [
+            replace(item, bits=0.0, rare=False) if item.a.text in counted else item
+            for item in _shared(place_a, place_b)
+        ]
+        finding = _finding(place_a, place_b, shared)
+        if finding.bits >= LEAST_PAIR_BITS:
+            findings.append(finding)
+            counted |= {item.a.text for item in shared}
+    renames = tuple(rename for finding in findings for rename in finding.renames)
+    return Evidence(tuple(findings), renames=renames, notices=(*notices_a, *notices_b))
+
+
+def entry_bits(entry: Entry) -> tuple[float, bool]:
+    """(bits, whether the key is rare) of holding the same value under the same key."""
+    key_bits = rarity("key", entry.key)
+    if entry.key.isdigit() or key_bits < RARE_KEY or entry.key in known().tool_keys:
+        return min(ORDINARY_BITS, rarity("entry", entry.text) / 10), False
+    return min(MOST_ENTRY_BITS, max(key_bits, rarity("entry", entry.text))), True
+
+
+def value_bits(value: str) -> float:
+    """Bits of a value by itself, for keys that were renamed: its digits or letters beyond the usual.
+
+    A number has 3.3 bits for each significant digit after the second; powers of two and round numbers have
+    few of those. A string has one bit for each character after the tenth. Neither exceeds 16.
+    """
+    if value.startswith('"'):
+        return min(MOST_ENTRY_BITS, max(0.0, len(value) - 12.0))
+    digits = value.lstrip("-").split("e")[0].replace(".", "").strip("0")
+    if not digits.isdigit():
+        return 0.0
+    number = int(digits)
+    return 0.0 if number & (number - 1) == 0 else min(MOST_ENTRY_BITS, max(0.0, 3.3 * (len(digits) - 2)))
+
+
+def _pairs(side_a: Sequence[Settings], side_b: Sequence[Settings]) -> Iterator[tuple[Settings, Settings]]:
+    """One-to-one pairs of places by the bits they share, best first."""
+    holders: dict[str, list[int]] = defaultdict(list)
+    for number, place in enumerate(side_b):
+        for text in {entry.text for entry in place.entries}:
+            holders[text].append(number)
+    bits: dict[tuple[int, int], float] = defaultdict(float)
+    for number, place in enumerate(side_a):
+        for text, entry in {entry.text: entry for entry in place.entries}.items():
+            if text in holders:
+                worth = entry_bits(entry)[0]
+                for other in holders[text]:
+                    bits[number, other] += worth
+    taken_a: set[int] = set()
+    taken_b: set[int] = set()
+    for (number, other), worth in sorted(bits.items(), key=lambda item: (-item[1], item[0])):
+        if worth >= LEAST_PAIR_BITS and number not in taken_a and other not in taken_b:
+            taken_a.add(number)
+            taken_b.add(other)
+            yield side_a[number], side_b[other]
+
+
+def _shared(place_a: Settings, place_b: Settings) -> list[Shared]:
+    """Entries with the same last key and value, those at the same path first; each is used once."""
+    by_path = {(entry.path, entry.value): entry for entry in place_b.entries}
+    by_text: dict[str, list[Entry]] = defaultdict(list)
+    for entry in place_b.entries:
+        by_text[entry.text].append(entry)
+    shared = []
+    for entry in sorted(place_a.entries, key=lambda entry: (entry.path, entry.value) not in by_path):
+        candidates = by_text[entry.text]
+        if candidates:
+            partner = by_path.get((entry.path, entry.value))
+            partner = partner if partner in candidates else candidates[0]
+            candidates.remove(partner)
+            bits, rare = entry_bits(entry)
+            shared.append(Shared(entry, partner, bits, rare))
+    return sorted(shared, key=lambda item: (-item.bits, item.a.path))
+
+
+def _renamed(
+    place_a: Settings, place_b: Settings, shared: Sequence[Shared]
+) -> list[tuple[Entry, Entry, float]]:
+    """Keys of one side that stand for keys of the other: the same unusual value, once on each side."""
+    rest_a = _unique_values(set(place_a.entries) - {item.a for item in shared})
+    rest_b = _unique_values(set(place_b.entries) - {item.b for item in shared})
+    return [
+        (rest_a[value], rest_b[value], value_bits(value))
+        for value in sorted(rest_a.keys() & rest_b.keys())
+        if value_bits(value) >= LEAST_VALUE_BITS and rest_a[value].key != rest_b[value].key
+    ]
+
+
+def _unique_values(entries: set[Entry]) -> dict[str, Entry]:
+    values: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        values[entry.value].append(entry)
+    return {value: holders[0] for value, holders in values.items() if len(holders) == 1}
+
+
+def _finding(place_a: Settings, place_b: Settings, shared: Sequence[Shared]) -> Finding:
+    renamed = _renamed(place_a, place_b, shared)
+    rare = [item for item in shared if item.rare]
+    bits = min(MOST_BITS, sum(item.bits for item in shared) + sum(item[2] for item in renamed))
+    site = Site(place_a.span.path, place_a.span.start_line, place_b.span.path, place_b.span.start_line)
+    pairs: list[Json] = [
+        [item.a.path, item.b.path, item.a.value[:200], round(item.bits, 1)] for item in shared
+    ]
+    pairs += [[one.path, other.path, one.value[:200], round(worth, 1)] for one, other, worth in renamed]
+    held_a = {item.a for item in shared} | {item[0] for item in renamed}
+    held_b = {item.b for item in shared} | {item[1] for item in renamed}
+    smaller = min(_rare_keys(place_a), _rare_keys(place_b))
+    return Finding(
+        kind="config",
+        title=f"{len(shared)} settings with equal values, {len(rare)} of them under unusual keys",
+        strength=strength(bits, len(rare) + len(renamed), (len(rare) + len(renamed)) / max(1, smaller)),
+        bits=round(bits, 1),
+        a=(place_a.span,),
+        b=(place_b.span,),
+        renames=tuple(Rename("key", one.path, other.path, 1, sites=(site,)) for one, other, _ in renamed),
+        reasons=tuple(
+            Reason(f"{item.a.path} = {item.a.value[:80]}", round(item.bits, 1)) for item in shared[:8]
+        ),
+        details={
+            "pairs": pairs,
+            "only_a": [
+                f"{entry.path} = {entry.value[:200]}" for entry in place_a.entries if entry not in held_a
+            ],
+            "only_b": [
+                f"{entry.path} = {entry.value[:200]}" for entry in place_b.entries if entry not in held_b
+            ],
+        },
+    )
+
+
+def _rare_keys(place: Settings) -> int:
+    return sum(entry_bits(entry)[1] for entry in place.entries)
+
+
+def strength(bits: float, rare: int, share: float) -> Strength:
+    """The scale of docs/evidence/config.md: unusual entries shared, and their share of the smaller side's."""
+    if rare >= 20 and bits >= 200 and share >= 0.6:
+        return "very strong"
+    if rare >= 8 and bits >= 80 and share >= 0.5:
+        return "strong"
+    if rare >= 3 and bits >= 30 and share >= 0.4:
+        return "moderate"
+    return "weak" if rare else "none"
