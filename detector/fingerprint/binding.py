@@ -1,0 +1,174 @@
+"""Names by binding: which scope binds a name, what a module imports, what a repository defines itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from detector.fingerprint.api import api
+from detector.unit.tree import Syntax, captures
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_OPEN = {"list_comprehension", "set_comprehension", "dictionary_comprehension", "generator_expression"}
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A region of the text with names of its own; `kind` is the node type that opens it."""
+
+    kind: str
+    node: Node
+    start: int
+    end: int
+    parent: Scope | None
+    name: str = ""
+    names: set[str] = field(default_factory=set)
+    receiver: str = ""
+    """first parameter of a method, where it stands for the instance or the class"""
+    fields: set[str] = field(default_factory=set)
+
+    @property
+    def path(self) -> tuple[Scope, ...]:
+        """The scopes around, outermost (the module) first, with this one last."""
+        return (*self.parent.path, self) if self.parent else (self,)
+
+    @property
+    def qualified(self) -> str:
+        """Dotted name, functions and classes only."""
+        return ".".join(scope.name for scope in self.path if scope.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`name` stands for `target` (dotted; starts with dots where relative); name "*" for a star import."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """All scopes of a file in the order of the text, its imports, and the names it defines for others."""
+
+    scopes: tuple[Scope, ...]
+    imports: tuple[Import, ...]
+    own: frozenset[str]
+    """functions, classes, methods, attributes: what this repository can rename"""
+
+
+def bindings(syntax: Syntax) -> Bindings:
+    """Resolve the scopes of a file by one query (`locals.scm`)."""
+    found = captures("locals", syntax.tree.root_node)
+    scopes = _nested(syntax.tree.root_node, found.get("local.scope", []))
+    starts = [scope.start for scope in scopes]
+
+    def around(node: Node) -> Scope:
+        scope = scopes[bisect_right(starts, node.start_byte) - 1]
+        while scope.end < node.end_byte and scope.parent:
+            scope = scope.parent
+        return scope
+
+    own: set[str] = set()
+    for node in found.get("local.definition.parameter", ()):
+        scope, name = around(node), _text(node)
+        if not scope.names and _is_method(scope):
+            scope.receiver = name
+        scope.names.add(name)
+    for node in found.get("local.definition.var", ()):
+        scope, name = around(node), _text(node)
+        scope.names.add(name)
+        if scope.kind == "class_definition":
+            own.add(name)
+    for node in found.get("local.definition.walrus", ()):
+        scope = around(node)
+        while scope.kind in _OPEN and scope.parent:
+            scope = scope.parent
+        scope.names.add(_text(node))
+    for capture in ("local.definition.function", "local.definition.type"):
+        for node in found.get(capture, ()):
+            inner, name = around(node), _text(node)
+            inner.name = name
+            if inner.parent:
+                inner.parent.names.add(name)
+            own.add(name)
+    own |= _fields(found, around)
+    _release(found, around)
+    hooks = api().hooks
+    imports = tuple(_imports(found.get("local.definition.import", ())))
+    return Bindings(tuple(scopes), imports, frozenset(n for n in own if n not in hooks and not _dunder(n)))
+
+
+def _nested(root: Node, nodes: list[Node]) -> list[Scope]:
+    scopes = [Scope("module", root, 0, root.end_byte, None)]
+    inner = ((node.start_byte, -node.end_byte, node) for node in nodes if node.type != "module")
+    enclosing = [scopes[0]]
+    for start, end, node in sorted(inner, key=lambda row: row[:2]):
+        while enclosing[-1].end < -end:
+            enclosing.pop()
+        scopes.append(Scope(node.type, node, start, -end, enclosing[-1]))
+        enclosing.append(scopes[-1])
+    return scopes
+
+
+def _is_method(scope: Scope) -> bool:
+    """Is this a function in a class body that takes a receiver?"""
+    if scope.kind != "function_definition" or not scope.parent or scope.parent.kind != "class_definition":
+        return False
+    around = scope.node.parent
+    return not (around and around.type == "decorated_definition" and b"@staticmethod" in (around.text or b"")[:400])
+
+
+def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[str]:
+    """Attributes assigned on a receiver; they belong to the class."""
+    fields: set[str] = set()
+    for node in found.get("local.definition.field", ()):
+        target = node.parent
+        receiver = target.child_by_field_name("object") if target else None
+        scope: Scope | None = around(node)
+        while scope and not scope.receiver:
+            scope = scope.parent
+        if scope and scope.parent and receiver and _text(receiver) == scope.receiver:
+            fields.add(_text(node))
+            scope.parent.fields.add(_text(node))
+    return fields
+
+
+def _release(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
+    """`global` and `nonlocal`: the name is not bound here."""
+    for capture in ("local.outer.global", "local.outer.nonlocal"):
+        for node in found.get(capture, ()):
+            around(node).names.discard(_text(node))
+
+
+def _imports(nodes: list[Node] | tuple[Node, ...]) -> Iterator[Import]:
+    for node in nodes:
+        module = node.child_by_field_name("module_name")
+        base = _text(module).replace(" ", "") if module else ""
+        if any(child.type == "wildcard_import" for child in node.named_children):
+            yield Import("*", base)
+        for item in node.children_by_field_name("name"):
+            if item.type == "aliased_import":
+                target, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
+                if target and alias:
+                    yield Import(_text(alias), _joined(base, _text(target)))
+            elif module:
+                yield Import(_text(item), _joined(base, _text(item)))
+            else:
+                first = _text(item).partition(".")[0]
+                yield Import(first, first)
+
+
+def _joined(base: str, name: str) -> str:
+    return name if not base else f"{base}{name}" if base.endswith(".") else f"{base}.{name}"
+
+
+def _dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")

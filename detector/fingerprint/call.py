@@ -1,0 +1,298 @@
+"""Value numbering of calls: outside APIs by their one normal form, the repository's own functions as leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from detector.fingerprint.api import concept, default, public
+from detector.fingerprint.expression import Expressions, split, text
+from detector.fingerprint.module import Module
+from detector.fingerprint.term import VARIABLE, Term, constant, digest
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from detector.fingerprint.binding import Scope
+
+_DEPTH_OF_INLINING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a call is given: positional and keyword values."""
+
+    positional: list[Term]
+    keywords: list[tuple[str, Term]]
+
+    @property
+    def all(self) -> list[Term]:
+        """Every value, positional first."""
+        return [*self.positional, *(value for _, value in self.keywords)]
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A small own function of one return expression, which callers may have spelled out instead.
+
+    `parameters` are names with their defaults (None: no default); `body` the returned expression.
+    """
+
+    scope: Scope
+    module: Module
+    parameters: tuple[tuple[str, Node | None], ...]
+    body: Node
+
+
+Helpers: TypeAlias = Mapping[str, Helper]
+Rewrite: TypeAlias = "Callable[[Calls, Arguments], Term | None]"
+
+
+class Calls(Expressions):
+    """Calls, by what is called."""
+
+    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:
+        super().__init__(scope, module, own_names)
+        self.helpers = helpers
+        self.inlined = 0
+
+    def call(self, node: Node) -> Term:
+        """`function(arguments)`."""
+        parts = self.parts(node)
+        function, given = parts[0], parts[-1]
+        while function.type == "parenthesized_expression" and len(self.parts(function)) == 1:
+            function = self.parts(function)[0]
+        if function.type == "attribute":
+            return self.method(function, given)
+        callee = self.lookup(text(function)) if function.type == "identifier" else self.value(function)
+        fact = callee.fact
+        if fact is not None and fact[0] == "api":
+            if fact[1] == "super":
+                return public("super")
+            return self.outside(fact[1], self.arguments(given))
+        name = text(function) if function.type == "identifier" else ""
+        return self.own_call(name, callee, self.arguments(given))
+
+    def method(self, function: Node, given: Node) -> Term:
+        """`object.name(arguments)`."""
+        target, name = split(function)
+        if self.is_receiver(target):
+            if name in self.own_names and name not in self.known.hooks:
+                return self.own_call(name, self.env.get(f".{name}", VARIABLE), self.arguments(given))
+            return self.outside(f".{name}", self.arguments(given, VARIABLE))
+        base = self.value(target)
+        fact = base.fact
+        if fact is not None and fact[0] == "api":
+            return self.outside(public(f"{fact[1]}.{name}").fact[1], self.arguments(given))
+        if fact is not None and fact[0] == "own":
+            return self.own_call(name, VARIABLE, self.arguments(given))
+        if self.is_own(name):
+            helper = self.helpers.get(name)
+            bound = helper is not None and bool(helper.scope.receiver)
+            return self.own_call(name, VARIABLE, self.arguments(given, *(() if bound else (base,))))
+        return self.outside(f".{name}", self.arguments(given, base))
+
+    def arguments(self, node: Node, *first: Term) -> Arguments:
+        """Values of an argument list, after a receiver where there is one."""
+        if node.type != "argument_list":
+            return Arguments([*first, self.value(node)], [])
+        positional, keywords = list(first), []
+        for part in self.parts(node):
+            if part.type == "keyword_argument":
+                name, value = self.parts(part)[:2]
+                keywords.append((text(name), self.value(value)))
+            elif part.type == "dictionary_splat":
+                keywords.append(("**", self.inner(part)))
+            else:
+                positional.append(self.value(part))
+        return Arguments(positional, keywords)
+
+    # Own functions
+
+    def own_call(self, name: str, callee: Term, given: Arguments) -> Term:
+        """A call of the repository's own: names, order and keywords are the copier's to choose."""
+        helper = self.helpers.get(name)
+        if helper is not None and self.inlined < _DEPTH_OF_INLINING:
+            result = self.inline(helper, given)
+            if result is not None:
+                return result
+        if name:
+            self.pending.append(name)
+            self.record.calls.add(name)
+        values = given.all
+        exact = sorted(value.exact1 for value in values if value.exact1 != VARIABLE.exact1)
+        deep = sorted(value.exact2 for value in values if value.exact2 != VARIABLE.exact2)
+        parts = [*values, callee] if callee.abstract1 else values
+        if callee.abstract1:
+            exact, deep = [callee.exact1, *exact], [callee.exact2, *deep]
+        return self.node((_OWN_CALL, concept("own call")), exact, deep, parts)
+
+    def inline(self, helper: Helper, given: Arguments) -> Term | None:
+        """The helper's expression, over the caller's arguments; None if they do not fit."""
+        values = dict(zip((name for name, _ in helper.parameters), given.positional, strict=False))
+        values.update((name, value) for name, value in given.keywords)
+        if len(given.positional) > len(helper.parameters):
+            return None
+        state = (self.env, self.locals, self.enclosing, self.module, self.receiver)
+        self.env, self.module, self.receiver = {}, helper.module, helper.scope.receiver
+        self.locals, self.enclosing = helper.scope.names, []
+        self.inlined += 1
+        for name, fallback in helper.parameters:
+            if name not in values:
+                values[name] = self.value(fallback) if fallback is not None else VARIABLE
+        self.env = values
+        result = self.value(helper.body)
+        self.inlined -= 1
+        self.env, self.locals, self.enclosing, self.module, self.receiver = state
+        self.pending.clear()
+        return result
+
+    # The outside
+
+    def outside(self, name: str, given: Arguments) -> Term:
+        """A call of a public API: rewritten where its normal form is another, else bound to its signature."""
+        operator = self.known.operators.get(name)
+        if operator and len(given.positional) == 2 and not given.keywords:
+            return self.operate(operator, *given.positional)
+        rewrite = _REWRITES.get(name)
+        if rewrite is not None:
+            result = rewrite(self, given)
+            if result is not None:
+                return result
+        if name in self.known.identity_calls and given.positional:
+            return given.positional[-1]
+        fact = ("logger",) if name.rpartition(".")[2].lower() in self.known.logger_makers else None
+        return self.bound(name, given, fact)
+
+    def bound(self, name: str, given: Arguments, fact: object = None) -> Term:
+        """Arguments by parameter name where the signature is known, in the order of names; defaults dropped."""
+        signature = self.known.signatures.get(name)
+        ordered: list[tuple[int, Term]] = []
+        rest = given.positional
+        if signature is not None:
+            if signature.method and rest:
+                ordered.append((0, rest[0]))
+                rest = rest[1:]
+            named = list(zip(signature.names, rest, strict=False))
+            rest = _spread(rest[len(named) :])
+            keywords = [*named, *given.keywords]
+            keywords = [pair for pair in keywords if not _is_default(name, *pair)]
+        else:
+            keywords = given.keywords
+        ordered += ((0, value) for value in rest)
+        ordered += sorted(((digest(f"keyword {k}"), value) for k, value in keywords), key=lambda row: row[0])
+        code = public(name)
+        return self.node(
+            (code.exact1, code.abstract1),
+            [hash((salt, value.exact1)) if salt else value.exact1 for salt, value in ordered],
+            [hash((salt, value.exact2)) if salt else value.exact2 for salt, value in ordered],
+            [value for _, value in ordered],
+            fact,
+        )
+
+
+_OWN_CALL = digest("operation own call")
+
+
+def _is_default(name: str, parameter: str, value: Term) -> bool:
+    standard = default(name, parameter)
+    return standard is not None and standard.exact1 == value.exact1
+
+
+def _spread(values: list[Term]) -> list[Term]:
+    """`reshape((a, b))` is `reshape(a, b)`."""
+    if len(values) == 1 and values[0].fact and values[0].fact[0] == "elements":
+        return list(values[0].fact[1])
+    return values
+
+
+# Rewrites: calls that have another normal form. Each returns None where it does not apply.
+
+
+def _length(walk: Calls, given: Arguments) -> Term | None:
+    if len(given.positional) != 1:
+        return None
+    target = given.positional[0]
+    return walk.bound("len", given, ("length", target))
+
+
+def _range(walk: Calls, given: Arguments) -> Term | None:
+    bounds = given.positional
+    if len(bounds) == 3 and bounds[2].fact == ("constant", 1):
+        bounds = bounds[:2]
+    if len(bounds) == 2 and bounds[0].fact == ("constant", 0):
+        bounds = bounds[1:]
+    fact = ("indices", bounds[0].fact[1]) if len(bounds) == 1 and bounds[0].fact and bounds[0].fact[0] == "length" else None
+    return walk.bound("range", Arguments(bounds, given.keywords), fact)
+
+
+def _enumerate(walk: Calls, given: Arguments) -> Term | None:
+    if len(given.positional) != 1 or given.keywords:
+        return None
+    return VARIABLE._replace(fact=("enumerated", given.positional[0]))
+
+
+def _zip(walk: Calls, given: Arguments) -> Term | None:
+    if not given.positional:
+        return None
+    return walk.bound("zip", given, ("zipped", given.positional))
+
+
+def _whole(walk: Calls, given: Arguments) -> Term | None:
+    """`int(a / b)` is `a // b`."""
+    fact = given.positional[0].fact if len(given.positional) == 1 and not given.keywords else None
+    return walk.operate("//", *fact[1:]) if fact and fact[0] == "quotient" else None
+
+
+def _list(walk: Calls, given: Arguments) -> Term | None:
+    if not given.all:
+        return VARIABLE._replace(fact=("list",))
+    target = given.positional[0] if given.positional else VARIABLE
+    return target if target.fact and target.fact[0] in ("list", "elements") else None
+
+
+def _mapping(walk: Calls, given: Arguments) -> Term | None:
+    if given.positional:
+        return None
+    return walk.unordered("mapping", [walk.operation("entry", constant(k), v) for k, v in given.keywords])
+
+
+def _size(walk: Calls, given: Arguments) -> Term | None:
+    """`x.size(i)` is `x.shape[i]`."""
+    shape = walk.attribute("shape", given.positional[0])
+    rest = [*given.positional[1:], *(value for _, value in given.keywords)]
+    return walk.element(shape, rest[0]) if rest else shape
+
+
+def _getattr(walk: Calls, given: Arguments) -> Term | None:
+    if len(given.positional) != 2 or not given.positional[1].fact or given.positional[1].fact[0] != "constant":
+        return None
+    return walk.attribute_of(given.positional[0], str(given.positional[1].fact[1]))
+
+
+def _setattr(walk: Calls, given: Arguments) -> Term | None:
+    if len(given.positional) != 3 or not given.positional[1].fact or given.positional[1].fact[0] != "constant":
+        return None
+    return walk.store(given.positional[0], str(given.positional[1].fact[1]), given.positional[2])
+
+
+def _square(walk: Calls, given: Arguments) -> Term | None:
+    return walk.operate("**", given.positional[-1], constant(2)) if len(given.positional) == 1 else None
+
+
+_REWRITES: dict[str, Rewrite] = {
+    "len": _length,
+    "range": _range,
+    "enumerate": _enumerate,
+    "zip": _zip,
+    "int": _whole,
+    "math.floor": _whole,
+    "list": _list,
+    "tuple": _list,
+    "dict": _mapping,
+    ".size": _size,
+    "getattr": _getattr,
+    "setattr": _setattr,
+    ".square": _square,
+}

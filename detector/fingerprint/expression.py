@@ -1,0 +1,425 @@
+"""Value numbering of expressions: each role of `roles.toml` under [expression] is a method here.
+
+The method follows Alpern, Wegman and Zadeck (1988), "Detecting equality of variables in programs":
+two expressions are one if the same operation is applied to equal values. A variable is the term that
+defines it, so that temporaries, their names and the order of independent statements leave no trace.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from detector.fingerprint.api import Api, api, concept, public
+from detector.fingerprint.module import Module, own
+from detector.fingerprint.term import VARIABLE, Record, Term, constant, digest
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    from detector.fingerprint.binding import Scope
+
+_MIRRORED = {">": "<", ">=": "<="}
+_NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
+            "in": "not in", "not in": "in", "is": "is not", "is not": "is"}  # fmt: skip
+_COMMUTATIVE = frozenset({"+", "*", "&", "|", "^", "==", "!=", "and", "or"})
+_FOLDS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+}
+_TRIVIAL = frozenset(digest(f"constant {text}") for text in
+    (*map(repr, (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)), "NoneType None", "str ''", "ellipsis Ellipsis"))  # fmt: skip
+
+
+def label(text: str) -> tuple[int, int]:
+    """Exact and abstract hash of an operation of the language itself."""
+    return digest(f"operation {text}"), concept(text)
+
+
+class Expressions:
+    """The value of each expression of one unit, recorded node by node."""
+
+    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str]) -> None:
+        self.known: Api = api()
+        self.scope = scope
+        self.module = module
+        self.own_names = own_names
+        self.locals = scope.names if scope.kind == "function_definition" else frozenset[str]()
+        self.enclosing = [outer.names for outer in scope.path[1:-1] if outer.kind == "function_definition"]
+        self.receiver = next((outer.receiver for outer in reversed(scope.path) if outer.receiver), "")
+        self.env: dict[str, Term] = {}
+        self.record = Record()
+        self.pending: list[str] = []
+        self.place = 0
+        self.roles = {role: getattr(self, role) for role in set(self.known.expression.values())}
+        self.expression = {kind: self.roles[role] for kind, role in self.known.expression.items()}
+
+    # Recording
+
+    def node(
+        self,
+        name: tuple[int, int],
+        exact1: Iterable[int],
+        exact2: Iterable[int],
+        parts: Iterable[Term],
+        fact: Any = None,
+    ) -> Term:
+        """Record an operation. `exact1` and `exact2` are its operands' hashes in their meaningful order."""
+        exact, abstract = name
+        kept = [part for part in parts if part.abstract1]
+        second = hash((exact, *exact1))
+        third = hash((exact, *exact2))
+        abstract2 = hash((abstract, *sorted([part.abstract1 for part in kept])))
+        abstract3 = hash((abstract, *sorted([part.abstract2 for part in kept])))
+        record = self.record
+        index = len(record.places)
+        record.terms.extend((exact, second, third, abstract2, abstract3))
+        record.places.append(self.place)
+        if self.pending:
+            record.names.extend(self.pending)
+            record.nodes.extend([index] * len(self.pending))
+            self.pending.clear()
+        return Term(exact, second, abstract, abstract2, fact, index)
+
+    def operation(self, text: str, *parts: Term, fact: Any = None) -> Term:
+        """An operation with operands in order."""
+        return self.node(
+            label(text), [part.exact1 for part in parts], [part.exact2 for part in parts], parts, fact
+        )
+
+    def unordered(self, text: str, parts: Iterable[Term], fact: Any = None) -> Term:
+        """An operation whose operands may stand in any order."""
+        parts = list(parts)
+        return self.node(
+            label(text), sorted([p.exact1 for p in parts]), sorted([p.exact2 for p in parts]), parts, fact
+        )
+
+    # Values
+
+    def value(self, node: Node) -> Term:
+        """The term of an expression node; opaque nodes are an operation on the values of their parts."""
+        role = self.expression.get(node.type)
+        if role:
+            term: Term = role(node)
+            return term
+        return self.operation(node.type, *map(self.value, node.named_children))
+
+    def parts(self, node: Node) -> list[Node]:
+        """Named children without comments and line continuations."""
+        children = node.named_children
+        if node.type == "string":
+            return children
+        return [child for child in children if not child.is_extra]
+
+    def nothing(self, node: Node) -> Term:
+        """What carries no value: comments, types, text that did not parse."""
+        return VARIABLE
+
+    def inner(self, node: Node) -> Term:
+        """Parentheses, `*x`, `await x`: the value inside."""
+        parts = self.parts(node)
+        return self.value(parts[0]) if parts else VARIABLE
+
+    def produced(self, node: Node) -> Term:
+        """`yield x`."""
+        return self.operation("yield", *map(self.value, self.parts(node)))
+
+    def name(self, node: Node) -> Term:
+        """An identifier, looked up by the rules of scopes."""
+        name = text(node)
+        term = self.lookup(name)
+        if term.fact is None or term.fact[0] not in ("api", "constant"):
+            self.pending.append(name)
+        return term
+
+    def lookup(self, name: str) -> Term:
+        """The value of a name: of this scope, the functions around, the module, the builtins."""
+        term = self.env.get(name)
+        if term is not None:
+            return term
+        if name in self.locals or any(name in names for names in self.enclosing):
+            return VARIABLE
+        term = self.module.values.get(name)
+        if term is not None:
+            return term
+        if name in self.known.builtins:
+            return public(name)
+        if self.module.stars and name not in self.own_names:
+            return public(f"*.{name}")
+        return VARIABLE
+
+    def is_own(self, attribute: str) -> bool:
+        """Does this repository define an attribute or method of that name, and no array or hook has it?"""
+        return (
+            attribute in self.own_names
+            and attribute not in self.known.receivers
+            and attribute not in self.known.containers
+            and attribute not in self.known.hooks
+        )
+
+    def is_receiver(self, node: Node) -> bool:
+        """Is this the method's `self` or `cls`?"""
+        return bool(self.receiver) and node.type == "identifier" and text(node) == self.receiver
+
+    def member(self, node: Node) -> Term:
+        """`object.attribute`, read."""
+        target, attribute = split(node)
+        if self.is_receiver(target):
+            self.pending.append(attribute)
+            known = self.env.get(f".{attribute}")
+            if known is not None:
+                return known
+            return VARIABLE if attribute in self.own_names else self.attribute(attribute, VARIABLE)
+        return self.attribute_of(self.value(target), attribute)
+
+    def attribute_of(self, base: Term, attribute: str) -> Term:
+        """An attribute of a value: of an outside module, of the repository's own, of an object."""
+        fact = base.fact
+        if fact is not None:
+            if fact[0] == "api":
+                return public(f"{fact[1]}.{attribute}")
+            if fact[0] == "own":
+                self.pending.append(attribute)
+                return own(attribute)
+        if self.is_own(attribute):
+            self.pending.append(attribute)
+            return VARIABLE
+        return self.attribute(attribute, base)
+
+    def attribute(self, attribute: str, base: Term) -> Term:
+        """An attribute that the outside defines."""
+        name = public(f".{attribute}")
+        return self.node((name.exact1, name.abstract1), [base.exact1], [base.exact2], [base])
+
+    def element(self, base: Term, index: Term) -> Term:
+        """`base[index]`; an element at a loop's own index is the loop's element."""
+        if index.fact and index.fact[0] == "index" and index.fact[1].exact2 == base.exact2:
+            return self.operation("each", base)
+        if base.fact and base.fact[0] == "elements" and index.fact and index.fact[0] == "constant":
+            position = index.fact[1]
+            if isinstance(position, int) and -len(base.fact[1]) <= position < len(base.fact[1]):
+                return base.fact[1][position]  # type: ignore[no-any-return]
+        return self.operation("item", base, index)
+
+    def store(self, base: Term, name: str, value: Term) -> Term:
+        """`object.name = value`."""
+        if self.is_own(name):
+            self.pending.append(name)
+            return self.operation("store own", base, value)
+        return self.operation("store", self.attribute(name, base), value)
+
+    def literal(self, node: Node) -> Term:
+        """True, False, None, `...`."""
+        return constant({"True": True, "False": False, "None": None}.get(text(node), ...))
+
+    def number(self, node: Node) -> Term:
+        """A number, by value."""
+        written = text(node).replace("_", "")
+        try:
+            found: Any = ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            found = written
+        return self.constant(found)
+
+    def constant(self, found: Any) -> Term:
+        """A literal value; recorded unless it is one that everybody uses."""
+        term = constant(found)
+        if term.exact1 in _TRIVIAL:
+            return term
+        record = self.record
+        index = len(record.places)
+        record.terms.extend((term.exact1,) * 5)
+        record.places.append(self.place)
+        return term._replace(node=index)
+
+    def string(self, node: Node) -> Term:
+        """A string by its text, or an f-string as an operation on what it interpolates."""
+        pieces: list[str] = []
+        values: list[Term] = []
+        prefix = ""
+        for child in node.children:
+            if child.type == "string_content":
+                pieces.append(text(child))
+            elif child.type == "interpolation":
+                values.append(self.inner(child))
+            elif child.type == "string_start":
+                prefix = text(child).rstrip("\"'").lower()
+        body = "".join(pieces)
+        if values:
+            return self.operation("format", *values, constant(body))
+        return self.constant(body.encode() if "b" in prefix else body)
+
+    def string_run(self, node: Node) -> Term:
+        """Adjacent string literals, joined."""
+        mark = len(self.record.places)
+        values = [self.value(part) for part in self.parts(node)]
+        bodies = [value.fact[1] for value in values if value.fact and value.fact[0] == "constant"]
+        if len(bodies) < len(values) or len({type(body) for body in bodies}) > 1:
+            return self.operation("format", *values)
+        del self.record.places[mark:], self.record.terms[mark * 5 :]
+        return self.constant(type(bodies[0])().join(bodies))
+
+    # Operators
+
+    def arithmetic(self, node: Node) -> Term:
+        """A binary operator; runs of one commutative operator are flattened."""
+        children = [child for child in node.children if not child.is_extra]
+        if len(children) != 3:
+            return self.operation("unknown", *map(self.value, self.parts(node)))
+        operator = children[1].type
+        if operator in ("+", "*"):
+            return self.operate(operator, *map(self.value, self.chain(node, operator)))
+        return self.operate(operator, self.value(children[0]), self.value(children[2]))
+
+    def chain(self, node: Node, operator: str) -> list[Node]:
+        """Operands of `a + b + c`, found without recursion."""
+        operands: list[Node] = []
+        while node.type == "binary_operator" and node.children[1].type == operator:
+            children = [child for child in node.children if not child.is_extra]
+            operands.append(children[2])
+            node = children[0]
+        return [node, *reversed(operands)]
+
+    def operate(self, operator: str, *operands: Term) -> Term:
+        """Apply an operator: constants are folded, commutative operands sorted."""
+        facts = [operand.fact for operand in operands]
+        if operator in _FOLDS and all(f is not None and f[0] == "constant" for f in facts):
+            folded = _fold(operator, [f[1] for f in facts])
+            if folded is not None:
+                return self.constant(folded)
+        if operator in _COMMUTATIVE:
+            return self.unordered(operator, operands)
+        if operator in _MIRRORED and len(operands) == 2:
+            return self.operation(_MIRRORED[operator], operands[1], operands[0])
+        fact = ("quotient", *operands) if operator == "/" else None
+        return self.operation(operator, *operands, fact=fact)
+
+    def sign(self, node: Node) -> Term:
+        """`-x`, `+x`, `~x`."""
+        operator, operand = node.children[0].type, self.inner(node)
+        if operator == "-" and operand.fact and operand.fact[0] == "constant":
+            found = operand.fact[1]
+            if isinstance(found, (int, float, complex)):
+                if operand.node == len(self.record.places) - 1 >= 0:
+                    del self.record.places[-1:], self.record.terms[-5:]
+                return self.constant(-found)
+        return self.operation(f"unary {operator}", operand)
+
+    def connective(self, node: Node) -> Term:
+        """`a and b`, `a or b`."""
+        operator = next((child.type for child in node.children if child.type in ("and", "or")), "and")
+        operands: list[Node] = []
+        while node.type == "boolean_operator" and any(child.type == operator for child in node.children):
+            left, right = self.parts(node)[:2]
+            operands.append(right)
+            node = left
+        return self.unordered(operator, [self.value(operand) for operand in (node, *reversed(operands))])
+
+    def negation(self, node: Node) -> Term:
+        """`not x`, pushed into comparisons."""
+        inside = self.parts(node)[0]
+        while inside.type == "parenthesized_expression" and len(self.parts(inside)) == 1:
+            inside = self.parts(inside)[0]
+        if inside.type == "not_operator":
+            return self.value(self.parts(inside)[0])
+        if inside.type == "comparison_operator" and len(self.parts(inside)) == 2:
+            return self.comparison(inside, negate=True)
+        return self.operation("not", self.value(inside))
+
+    def comparison(self, node: Node, negate: bool = False) -> Term:
+        """`a < b < c` is `a < b and b < c`; `>` is `<` the other way round."""
+        operands = [self.value(part) for part in self.parts(node)]
+        operators = [
+            "!=" if child.type == "<>" else " ".join(text(child).split())
+            for child in node.children
+            if not child.is_named and child.type not in ("(", ")")
+        ]
+        pairs = [
+            self.compare(_NEGATED.get(operator, operator) if negate else operator, left, right)
+            for left, operator, right in zip(operands, operators, operands[1:], strict=False)
+        ]
+        if not pairs:
+            return VARIABLE
+        return pairs[0] if len(pairs) == 1 else self.unordered("and", pairs)
+
+    def compare(self, operator: str, left: Term, right: Term) -> Term:
+        """One comparison; `len(x) > 0` is whether x holds anything."""
+        if left.fact and left.fact[0] == "length" and right.fact == ("constant", 0):
+            if operator in (">", "!="):
+                return left.fact[1]  # type: ignore[no-any-return]
+            if operator == "==":
+                return self.operation("not", left.fact[1])
+        return self.operate(operator, left, right)
+
+    def choice(self, node: Node) -> Term:
+        """`a if test else b`."""
+        then, condition, otherwise = self.parts(node)[:3]
+        test, negated = self.test(condition)
+        first, second = self.value(then), self.value(otherwise)
+        return self.choose(test, second, first) if negated else self.choose(test, first, second)
+
+    def choose(self, test: Term, then: Term, otherwise: Term) -> Term:
+        """The value that depends on a test, whichever way it is written."""
+        if then.exact2 == otherwise.exact2:
+            return then
+        return self.operation("choice", test, then, otherwise)
+
+    def test(self, node: Node) -> tuple[Term, bool]:
+        """A condition without its outer negation, recorded once for each conjunct; and whether it was negated."""
+        negated = False
+        while node.type in ("not_operator", "parenthesized_expression") and len(self.parts(node)) == 1:
+            negated ^= node.type == "not_operator"
+            node = self.parts(node)[0]
+        flipped = node.type == "comparison_operator" and _is_negative(node)
+        if flipped:
+            value, negated = self.comparison(node, negate=True), not negated
+        else:
+            value = self.value(node)
+        return self.operation("test", value), negated
+
+    def binding(self, node: Node) -> Term:
+        """`(name := value)`."""
+        target, source = self.parts(node)[:2]
+        value = self.value(source)
+        self.bind(text(target), value)
+        return value
+
+    def bind(self, name: str, value: Term) -> None:
+        """Let a name stand for a value from here on."""
+        self.env[name] = value
+        if value.node >= 0:
+            self.record.names.append(name)
+            self.record.nodes.append(value.node)
+
+
+def text(node: Node) -> str:
+    """The text of a node."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def split(node: Node) -> tuple[Node, str]:
+    """Object and attribute name of `object.attribute`."""
+    children = [child for child in node.named_children if not child.is_extra]
+    return children[0], text(children[-1])
+
+
+def _is_negative(node: Node) -> bool:
+    operators = [" ".join(text(c).split()) for c in node.children if not c.is_named]
+    return len(operators) == 1 and operators[0] in ("!=", "not in", "is not", "<>")
+
+
+def _fold(operator: str, values: list[Any]) -> Any:
+    if not all(isinstance(value, (int, float)) for value in values):
+        return None
+    result = values[0]
+    try:
+        for value in values[1:]:
+            result = _FOLDS[operator](result, value)
+    except (ArithmeticError, ValueError):
+        return None
+    return result if abs(result) < 1e300 else None
+

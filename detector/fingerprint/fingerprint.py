@@ -1,0 +1,220 @@
+"""Fingerprints: the terms of every unit of a file.
+
+    declared = declare(syntax)                    # names by binding, small helpers: one file at a time
+    fingerprints(declared, world)                 # terms of its units, given what the repository defines
+
+A repository's files are declared first, as what one file defines is own in all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.fingerprint.api import api
+from detector.fingerprint.binding import Bindings, Scope, bindings
+from detector.fingerprint.call import Helper
+from detector.fingerprint.expression import text
+from detector.fingerprint.module import Module, Roots, module
+from detector.fingerprint.statement import Statements
+from detector.fingerprint.term import Record, Term
+from detector.unit.source import Source
+from detector.unit.tree import Syntax, parse
+from detector.unit.unit import Unit, UnitKind
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_HELPER_NODES = 80
+_KEPT_FACTS = {"constant", "api", "logger"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A unit's terms. Rows of `terms` are dataflow nodes, columns the `LEVELS`; `places` is each node's
+    statement (row of `statements`: first and last line); `names[i]` stands directly under, or is bound
+    to, node `nodes[i]`; `calls` are the own functions and classes it calls or builds.
+    """
+
+    unit: Unit
+    terms: NDArray[np.int64]
+    places: NDArray[np.int32]
+    statements: NDArray[np.int32]
+    names: tuple[str, ...]
+    nodes: NDArray[np.int32]
+    calls: tuple[str, ...]
+    bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parsed file with its scopes resolved."""
+
+    syntax: Syntax
+    found: Bindings
+    blob: str
+
+    @property
+    def helpers(self) -> Iterator[tuple[str, str]]:
+        """Names and sources of its functions of one return expression."""
+        for scope in self.found.scopes:
+            if scope.kind == "function_definition" and _returned(scope) is not None:
+                yield scope.name, text(scope.node)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a repository defines: own names, import roots, and helpers by name where the name is unambiguous."""
+
+    own: frozenset[str]
+    roots: Roots
+    helpers: Mapping[str, Helper]
+
+
+def declare(source: Source, blob: str = "", seconds: float = 5.0) -> Declared | None:
+    """Parse a file and resolve its names; None when the time limit strikes."""
+    syntax = parse(source, seconds)
+    return Declared(syntax, bindings(syntax), blob) if syntax else None
+
+
+def helpers_of(declared: Iterable[Declared], roots: Roots) -> dict[str, Helper]:
+    """Helpers by name; a name with two different bodies is no helper."""
+    helpers: dict[str, Helper] = {}
+    bodies: dict[str, str] = {}
+    for file in declared:
+        values: Module | None = None
+        for scope in file.found.scopes:
+            if scope.kind != "function_definition" or scope.name in api().hooks:
+                continue
+            body = _returned(scope)
+            if body is None:
+                bodies[scope.name] = ""
+                continue
+            written = text(scope.node)
+            if bodies.setdefault(scope.name, written) == written:
+                values = values or module(file.syntax.source.path, file.found, roots)
+                helpers[scope.name] = Helper(scope, values, _parameters(scope), body)
+    return {
+        name: helper
+        for name, helper in helpers.items()
+        if bodies[name] and bodies[name] == text(helper.scope.node)
+    }
+
+
+def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
+    """Fingerprint every unit of a file, the module's own code first."""
+    source = file.syntax.source
+    names = module(source.path, file.found, world.roots)
+    top = file.found.scopes[0]
+    units: list[Fingerprint] = []
+    walk = Statements(top, names, world.own, world.helpers)
+    walk.block(top.node)
+    units.append(_finished(walk.record, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob)))
+    names.values.update(
+        (name, kept) for name, term in walk.env.items() if (kept := _kept(term)) is not None and name in top.names
+    )
+    for scope in file.found.scopes:
+        if scope.kind in ("function_definition", "class_definition") and scope.name:
+            units.append(_fingerprint(file, scope, names, world))
+    return units
+
+
+def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> Fingerprint:
+    walk = Statements(scope, names, world.own, world.helpers)
+    node = scope.node
+    walk.begin(node)
+    body = node.child_by_field_name("body")
+    walk.record.statements[0] = (
+        _first_line(node),
+        max(node.start_point[0] + 1, body.start_point[0] if body else node.start_point[0] + 1),
+    )
+    bases: tuple[str, ...] = ()
+    walk.decorators(node)
+    kind: UnitKind = "class"
+    if scope.kind == "class_definition":
+        given = node.child_by_field_name("superclasses")
+        if given is not None:
+            walk.bases(given)
+            bases = tuple(text(base).rpartition(".")[2] for base in walk.parts(given) if base.type != "keyword_argument")
+    else:
+        kind = "method" if scope.parent and scope.parent.kind == "class_definition" else "function"
+        given = node.child_by_field_name("parameters")
+        if given is not None:
+            walk.parameters(given)
+    if body is not None:
+        walk.block(body)
+    parameters = tuple(name for name, _ in _parameters(scope)) if kind != "class" else ()
+    unit = Unit(file.syntax.source.path, scope.qualified, kind, _first_line(node), _last_line(scope), file.blob, parameters)
+    return _finished(walk.record, unit, bases)
+
+
+def _finished(record: Record, unit: Unit, bases: tuple[str, ...] = ()) -> Fingerprint:
+    return Fingerprint(
+        unit,
+        np.array(record.terms, dtype=np.int64).reshape(-1, 5),
+        np.array(record.places, dtype=np.int32),
+        np.array(record.statements, dtype=np.int32).reshape(-1, 2),
+        tuple(record.names),
+        np.array(record.nodes, dtype=np.int32),
+        tuple(sorted(record.calls)),
+        bases,
+    )
+
+
+def _kept(term: Term) -> Term | None:
+    """A module-level value that functions may see through: constants, aliases of APIs, tuples of them."""
+    fact: Any = term.fact
+    if fact is None:
+        return None
+    if fact[0] in _KEPT_FACTS:
+        return term._replace(node=-1)
+    if fact[0] == "elements":
+        elements = [_kept(element) for element in fact[1]]
+        if all(element is not None for element in elements):
+            return term._replace(node=-1, fact=("elements", elements))
+    return None
+
+
+def _returned(scope: Scope) -> Node | None:
+    """The expression of a function that does nothing but return it."""
+    body = scope.node.child_by_field_name("body")
+    if body is None or body.descendant_count > _HELPER_NODES or len(body.named_children) > 3:
+        return None
+    statements = [child for child in body.named_children if not child.is_extra and child.type != "assert_statement"]
+    if statements and statements[0].type == "expression_statement" and statements[0].named_children[:1]:
+        first = statements[0].named_children[0].type
+        statements = statements[1:] if first in ("string", "concatenated_string") else statements
+    if len(statements) != 1 or statements[0].type != "return_statement":
+        return None
+    return next((child for child in statements[0].named_children if not child.is_extra), None)
+
+
+def _parameters(scope: Scope) -> tuple[tuple[str, Node | None], ...]:
+    """Names and defaults in order, without the receiver."""
+    given = scope.node.child_by_field_name("parameters")
+    found: list[tuple[str, Node | None]] = []
+    for parameter in given.named_children if given else []:
+        name = parameter if parameter.type == "identifier" else parameter.child_by_field_name("name")
+        name = name or next((child for child in parameter.named_children if child.type == "identifier"), None)
+        if name is not None and not parameter.is_extra:
+            found.append((text(name), parameter.child_by_field_name("value")))
+    return tuple(found[1:] if scope.receiver and found and found[0][0] == scope.receiver else found)
+
+
+def _first_line(node: Node) -> int:
+    around = node.parent
+    outer = around if around is not None and around.type == "decorated_definition" else node
+    return outer.start_point[0] + 1
+
+
+def _last_line(scope: Scope) -> int:
+    row, column = scope.node.end_point
+    return max(1, row + 1 if column else row)
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0]
