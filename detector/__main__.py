@@ -1,0 +1,5 @@
+"""`python -m detector` is `uncrib`."""
+
+from detector.cli.main import run
+
+run()

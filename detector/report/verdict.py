@@ -1,0 +1,226 @@
+"""The verdict: a step on a measured scale, what it rests on, and what would change it (docs/verdict.md).
+
+A step is reached in one of several ways, each a row of least quantities in `WAYS`; the highest step with
+a way that holds is the verdict. Only findings that nothing explains are measured.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
+from detector.report.model import Summary
+from detector.report.wording import bits as bits_in_words
+from detector.report.wording import e_value as e_value_in_words
+from detector.report.wording import kind_label
+from detector.report.wording import share as share_in_words
+from detector.snapshot.model import Notice
+
+SCALE: tuple[Strength, ...] = ("none", "weak", "moderate", "strong", "very strong")
+WHOLE_MODEL = ("weights", "behaviour")
+"""classes of which one finding speaks of a whole model, not of one function or file"""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What the verdict is measured from; the same fields are the least quantities of a way.
+
+    Findings are *independent* when no two of one class lie over the same lines of either side.
+    """
+
+    findings: int = 0
+    """independent findings, of any strength"""
+    moderate: int = 0
+    """independent findings that are moderate or stronger"""
+    strong: int = 0
+    """independent findings that are strong or stronger"""
+    whole: int = 0
+    """very strong findings about a whole model"""
+    classes: int = 0
+    """evidence classes with a finding that is moderate or stronger"""
+    bits: float = 0.0
+    """bits of the independent findings that are moderate or stronger"""
+    share: float = 0.0
+    """part of the information of the side that is covered more"""
+    consistency: float = 0.0
+    """part of the sites of the rename map that agree; 1 where nothing was renamed"""
+
+    def reaches(self, least: Weight) -> bool:
+        """Whether every quantity is at least as large as asked for."""
+        return all(getattr(self, name) >= getattr(least, name) for name in self.__slots__)
+
+
+WAYS: tuple[tuple[Strength, Weight], ...] = (
+    ("very strong", Weight(strong=10, bits=4000, share=0.10, consistency=0.7)),
+    ("very strong", Weight(strong=4, classes=3, bits=2000, consistency=0.7)),
+    ("strong", Weight(strong=3, moderate=5, bits=1500, share=0.05, consistency=0.6)),
+    ("strong", Weight(strong=2, classes=2, bits=1000, consistency=0.6)),
+    ("strong", Weight(whole=1)),
+    ("moderate", Weight(strong=1, bits=400)),
+    ("moderate", Weight(moderate=4, bits=800)),
+    ("weak", Weight(findings=1)),
+)
+"""strongest step first; what a row leaves at zero it does not ask for"""
+
+
+def judge(
+    findings: Sequence[Finding],
+    renames: Sequence[Rename],
+    evidence: Mapping[str, Evidence],
+    warnings: Sequence[Notice],
+) -> Summary:
+    """The summary of a report. `findings` are all of them; those that something explains are left aside."""
+    counting = [finding for finding in findings if not finding.explained_by]
+    alone = independent(counting)
+    share_a, share_b = _shares(evidence)
+    weight = weigh(alone, renames, max(share_a, share_b))
+    verdict = step(weight)
+    chance = [found.chance_findings for found in evidence.values() if found.chance_findings is not None]
+    expected = sum(chance) if chance else None
+    return Summary(
+        verdict=verdict,
+        sentence=_sentence(verdict, len(alone), share_a, share_b),
+        bits=sum(finding.bits for finding in counting),
+        share_a=share_a,
+        share_b=share_b,
+        rests_on=tuple(_rests_on(alone, weight, renames, share_a, share_b, expected)),
+        would_change=tuple(_would_change(verdict, weight, len(findings) - len(counting), warnings)),
+        chance_findings=expected,
+    )
+
+
+def step(weight: Weight) -> Strength:
+    """The highest step with a way that holds."""
+    return next((strength for strength, least in WAYS if weight.reaches(least)), "none")
+
+
+def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> Weight:
+    """Measure independent findings. `share` is from 0 to 1."""
+    grade = [SCALE.index(finding.strength) for finding in alone]
+    heavy = [finding for finding in alone if SCALE.index(finding.strength) >= SCALE.index("moderate")]
+    return Weight(
+        findings=sum(each > 0 for each in grade),
+        moderate=len(heavy),
+        strong=sum(each >= SCALE.index("strong") for each in grade),
+        whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
+        classes=len({finding.kind for finding in heavy}),
+        bits=sum(finding.bits for finding in heavy),
+        share=share,
+        consistency=_consistency(renames),
+    )
+
+
+def independent(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings of which no two of one class share lines on either side: the stronger one stays."""
+    taken: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
+    chosen = []
+    for finding in sorted(findings, key=lambda each: (-SCALE.index(each.strength), -each.bits, each.id)):
+        places = [("a", span) for span in finding.a] + [("b", span) for span in finding.b]
+        keys = [((finding.kind, side, span.path), span) for side, span in places]
+        if any(_overlap(span, other) for key, span in keys for other in taken[key]):
+            continue
+        for key, span in keys:
+            taken[key].append(span)
+        chosen.append(finding)
+    return chosen
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start_line <= other.end_line and other.start_line <= one.end_line
+
+
+def _shares(evidence: Mapping[str, Evidence]) -> tuple[float, float]:
+    return (
+        max((found.extent_a.share for found in evidence.values()), default=0.0),
+        max((found.extent_b.share for found in evidence.values()), default=0.0),
+    )
+
+
+def _consistency(renames: Sequence[Rename]) -> float:
+    agreeing, contradicting = _sites(renames)
+    return agreeing / (agreeing + contradicting) if agreeing + contradicting else 1.0
+
+
+def _sites(renames: Sequence[Rename]) -> tuple[int, int]:
+    changed = [rename for rename in renames if rename.a != rename.b]
+    return sum(rename.agreeing for rename in changed), sum(rename.contradicting for rename in changed)
+
+
+def _sentence(verdict: Strength, count: int, share_a: float, share_b: float) -> str:
+    if verdict == "none":
+        return "No evidence of common origin was found."
+    found = f"{count:,} independent finding{'s' if count != 1 else ''}"
+    if share_a or share_b:
+        found += f", covering {share_in_words(share_a)} of A's code and {share_in_words(share_b)} of B's"
+    return f"{verdict.capitalize()} evidence of common origin: {found}."
+
+
+def _rests_on(
+    alone: Sequence[Finding],
+    weight: Weight,
+    renames: Sequence[Rename],
+    share_a: float,
+    share_b: float,
+    chance: float | None,
+) -> Iterable[str]:
+    if not alone:
+        return
+    best = max(alone, key=lambda finding: finding.bits)
+    law = f", E = {e_value_in_words(best.e_value)}" if best.e_value is not None else ""
+    yield (
+        f"{len(alone):,} independent findings that nothing else explains, {weight.strong:,} of them strong; "
+        f"the one with most bits is {best.title} ({bits_in_words(best.bits)} bits{law})"
+    )
+    if share_a or share_b:
+        yield f"they cover {share_in_words(share_a)} of A's code and {share_in_words(share_b)} of B's, in information"
+    if chance is not None:
+        yield f"{chance:.2g} findings would be expected by coincidence in a comparison of this size"
+    heavy = (finding for finding in alone if finding.strength not in ("none", "weak"))
+    kinds = sorted({kind_label(finding.kind) for finding in heavy})
+    if len(kinds) > 1:
+        yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
+    agreeing, contradicting = _sites(renames)
+    if agreeing:
+        yield f"one renaming fits {agreeing:,} places and is contradicted by {contradicting:,}"
+
+
+def _would_change(verdict: Strength, weight: Weight, apart: int, warnings: Sequence[Notice]) -> Iterable[str]:
+    if verdict == "none":
+        yield "a copy of ideas alone, or a rewrite from scratch, leaves no evidence of this kind"
+    else:
+        yield "a source that both sides build on: give it as upstream, and what it accounts for is set apart"
+        yield "the same authors on both sides, or a licence that allows it: origin is judged here, not right"
+    if apart:
+        yield f"{apart:,} findings do not count, since an upstream or common public code accounts for them"
+    if lacking := _lacking(verdict, weight):
+        yield lacking
+    if warnings:
+        yield f"what could not be read or was left out (warnings: {len(warnings):,})"
+
+
+_IN_WORDS = {
+    "findings": "{:,} independent findings",
+    "moderate": "{:,} independent findings of moderate strength",
+    "strong": "{:,} independent strong findings",
+    "whole": "{:,} very strong findings about a whole model",
+    "classes": "{:,} kinds of evidence",
+    "bits": "{:,.0f} bits",
+    "share": "a share of {:.0%}",
+    "consistency": "a renaming of which {:.0%} agrees",
+}
+
+
+def _lacking(verdict: Strength, weight: Weight) -> str:
+    """What the first way to the next step asks for and the measurement does not reach."""
+    if verdict == SCALE[-1]:
+        return ""
+    following = SCALE[SCALE.index(verdict) + 1]
+    least = next(way for strength, way in WAYS if strength == following)
+    asked = [
+        words.format(getattr(least, name))
+        for name, words in _IN_WORDS.items()
+        if getattr(weight, name) < getattr(least, name)
+    ]
+    return f"the step {following!r} would ask for at least {', '.join(asked)}"

@@ -1,0 +1,12 @@
+"""The package list: everything else about the distribution stands in pyproject.toml.
+
+`grammars/` and `templates/` lie at the top, where people look for them, and are installed as
+`detector.grammars` and `detector.templates`; setuptools can find packages, and map them, but not both in TOML.
+"""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[*find_packages(include=["detector", "detector.*"]), "detector.grammars", "detector.templates"],
+    package_dir={"detector.grammars": "grammars", "detector.templates": "templates"},
+)
