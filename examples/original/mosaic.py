@@ -1,0 +1,110 @@
+"""Cut a page into overlapping tiles.
+
+A page of small print does not survive being squeezed into one square, and a tile border that runs
+through a line of text ruins that line for both tiles. So tiles share a seam, and the grid is chosen
+by how much detail is lost rather than by the nearest aspect ratio.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+# A blank margin must not look like a black bar: this is the median paper of our scans.
+PAPER = (236, 233, 226)
+
+
+@dataclass
+class Mosaic:
+    """Pictures of a page: the overview first, then the tiles row by row.
+
+    spots: left, top, right, bottom of each picture on the page; 1.0 is the page's longer side.
+    live: columns and rows of patches of each picture that show the page and not the padding.
+    """
+
+    grid: tuple
+    pictures: list = field(default_factory=list)
+    spots: list = field(default_factory=list)
+    live: list = field(default_factory=list)
+
+    def add(self, picture, spot, live):
+        self.pictures.append(picture)
+        self.spots.append(spot)
+        self.live.append(live)
+
+
+def span(count, tile, seam):
+    """Pixels covered by `count` tiles in a row."""
+    return count * tile - (count - 1) * seam
+
+
+def grid_cost(width, height, cols, rows, tile, seam):
+    canvas_w = span(cols, tile, seam)
+    canvas_h = span(rows, tile, seam)
+    zoom = min(canvas_w / width, canvas_h / height)
+    blur = max(0.0, -math.log2(zoom))  # octaves of detail lost
+    bloat = max(0.0, math.log2(zoom) - 0.5)  # enlarging by more than sqrt(2) buys nothing
+    filled = (width * zoom) * (height * zoom) / (canvas_w * canvas_h)
+    return 1.7 * blur + 0.6 * bloat + (1.0 - filled) + 0.045 * cols * rows
+
+
+def choose_grid(width, height, budget, tile, seam):
+    """Columns and rows of the cheapest grid of at most `budget` tiles.
+
+    Of equally cheap grids the one with fewer rows is taken, so that a square page always gets the
+    same grid.
+    """
+    best_cost, best_grid = math.inf, (1, 1)
+    for rows in range(1, budget + 1):
+        for cols in range(1, budget // rows + 1):
+            cost = grid_cost(width, height, cols, rows, tile, seam)
+            if cost < best_cost - 1e-9:
+                best_cost = cost
+                best_grid = (cols, rows)
+    return best_grid
+
+
+def lay_on_paper(image, canvas_w, canvas_h):
+    """Scale to fit, put into the upper left corner; returns the canvas and the size of the picture."""
+    zoom = min(canvas_w / image.width, canvas_h / image.height)
+    fitted_w = max(1, round(image.width * zoom))
+    fitted_h = max(1, round(image.height * zoom))
+    canvas = Image.new("RGB", (canvas_w, canvas_h), PAPER)
+    canvas.paste(image.resize((fitted_w, fitted_h), Image.LANCZOS), (0, 0))
+    return canvas, fitted_w, fitted_h
+
+
+def live_patches(fitted, offset, tile, patch):
+    """Patches along one side of a tile that starts at `offset` that show at least some picture."""
+    visible = min(max(fitted - offset, 0), tile)
+    return math.ceil(visible / patch)
+
+
+def make_mosaic(image, budget=8, tile=384, seam=32, patch=16):
+    image = image.convert("RGB")
+    cols, rows = choose_grid(image.width, image.height, budget, tile, seam)
+    mosaic = Mosaic(grid=(cols, rows))
+
+    longer = max(image.width, image.height)
+    overview, fitted_w, fitted_h = lay_on_paper(image, tile, tile)
+    reach = tile / max(fitted_w, fitted_h)
+    mosaic.add(
+        overview,
+        (0.0, 0.0, reach, reach),
+        (live_patches(fitted_w, 0, tile, patch), live_patches(fitted_h, 0, tile, patch)),
+    )
+    if cols * rows == 1:
+        return mosaic
+
+    canvas, fitted_w, fitted_h = lay_on_paper(image, span(cols, tile, seam), span(rows, tile, seam))
+    page = longer * fitted_w / image.width
+    step = tile - seam
+    for row in range(rows):
+        for col in range(cols):
+            left, top = col * step, row * step
+            mosaic.add(
+                canvas.crop((left, top, left + tile, top + tile)),
+                (left / page, top / page, (left + tile) / page, (top + tile) / page),
+                (live_patches(fitted_w, left, tile, patch), live_patches(fitted_h, top, tile, patch)),
+            )
+    return mosaic
