@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +175,11 @@ def test_repositories_are_the_same_wherever_and_whenever_they_are_made(
 def test_last_commit_holds_the_folder(repositories: Path, name: str) -> None:
     folder = EXAMPLES / name
     files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    listed = git(repositories / name, "ls-tree", "-r", "--name-only", "HEAD").decode().splitlines()
-    assert listed == sorted(file.relative_to(folder).as_posix() for file in files)
-    for file in files:
-        path = file.relative_to(folder).as_posix()
-        assert git(repositories / name, "show", f"HEAD:{path}") == file.read_bytes()
+    archive = git(repositories / name, "archive", "HEAD")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        held = {entry.name: tar.extractfile(entry) for entry in tar if entry.isfile()}
+        contents = {path: stream.read() for path, stream in held.items() if stream is not None}
+    assert contents == {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 def test_copy_appears_after_the_revision_it_was_made_from_and_before_the_mending(repositories: Path) -> None:
