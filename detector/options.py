@@ -46,7 +46,7 @@ class Options:
             )
         if len(self.answers) not in (0, 2, 3):
             raise UncribError(
-                f"answers names {len(self.answers)} files; give A's, then B's, and a reference if there is one"
+                f"answers names {len(self.answers)} files; give A's, then B's, and perhaps a reference"
             )
         for field in fields(self.limits):
             limit = getattr(self.limits, field.name)

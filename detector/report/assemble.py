@@ -11,7 +11,8 @@ from detector.evidence.finding import Evidence, Extent, Finding, Graph, Json, Re
 from detector.options import Options
 from detector.report.excerpts import shown
 from detector.report.model import Class, Report, Side, Tool
-from detector.report.verdict import SCALE, judge
+from detector.report.verdict import judge
+from detector.report.wording import scale_step
 from detector.snapshot.model import Notice, Snapshot
 from detector.version import VERSION
 
@@ -92,7 +93,7 @@ def _identified(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _digest(finding: Finding) -> str:
-    """48 bits over kind and places. Lines count only where no name tells a place, so that edits above keep it."""
+    """48 bits over kind and places; lines count only where a place has no name, so edits above keep it."""
     places = [[_place(span) for span in side] for side in (finding.a, finding.b)]
     return hashlib.sha256(repr((finding.kind, places)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -111,7 +112,7 @@ def _row(name: str, findings: Sequence[Finding], found: Evidence) -> Class:
     kinds = {finding.kind for finding in found.findings} | {name}
     own = [finding for finding in findings if finding.kind in kinds]
     counting = [finding for finding in own if not finding.explained_by]
-    strongest = max(counting, key=lambda each: (SCALE.index(each.strength), each.bits), default=None)
+    strongest = max(counting, key=lambda each: (scale_step(each.strength), each.bits), default=None)
     return Class(
         name=name,
         findings=len(counting),

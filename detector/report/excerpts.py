@@ -29,7 +29,7 @@ MOST_CHARACTERS = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of one side a report shows: excerpts by path and line, all code files' extents, what was left out."""
+    """What a report shows of one side: excerpts by path and line, extents of all code files, warnings."""
 
     excerpts: tuple[Excerpt, ...]
     files: tuple[FileExtent, ...]
@@ -53,7 +53,7 @@ def shown(side: SideName, snapshot: Snapshot, findings: Sequence[Finding]) -> Sh
     files = tuple(_extent(side, path, text, spans.get(path, ())) for path, text in sorted(texts.items()))
     notices: tuple[Notice, ...] = ()
     if left_out:
-        said = f"the source text of {left_out} files is not shown: excerpts end at {MOST_CHARACTERS:,} characters"
+        said = f"the text of {left_out} files is not shown: excerpts end at {MOST_CHARACTERS:,} characters"
         notices = (Notice(said, side=side),)
     return Shown(excerpts, files, notices)
 

@@ -11,14 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
+from detector.report import wording
 from detector.report.model import Summary
-from detector.report.wording import bits as bits_in_words
-from detector.report.wording import e_value as e_value_in_words
-from detector.report.wording import kind_label
-from detector.report.wording import share as share_in_words
+from detector.report.wording import STRENGTHS, scale_step
 from detector.snapshot.model import Notice
 
-SCALE: tuple[Strength, ...] = ("none", "weak", "moderate", "strong", "very strong")
 WHOLE_MODEL = ("weights", "behaviour")
 """classes of which one finding speaks of a whole model, not of one function or file"""
 
@@ -74,18 +71,18 @@ def judge(
     """The summary of a report. `findings` are all of them; those that something explains are left aside."""
     counting = [finding for finding in findings if not finding.explained_by]
     alone = independent(counting)
-    share_a, share_b = _shares(evidence)
-    weight = weigh(alone, renames, max(share_a, share_b))
+    shares = _shares(evidence)
+    weight = weigh(alone, renames, max(shares))
     verdict = step(weight)
     chance = [found.chance_findings for found in evidence.values() if found.chance_findings is not None]
     expected = sum(chance) if chance else None
     return Summary(
         verdict=verdict,
-        sentence=_sentence(verdict, len(alone), share_a, share_b),
+        sentence=_sentence(verdict, len(alone), shares),
         bits=sum(finding.bits for finding in counting),
-        share_a=share_a,
-        share_b=share_b,
-        rests_on=tuple(_rests_on(alone, weight, renames, share_a, share_b, expected)),
+        share_a=shares[0],
+        share_b=shares[1],
+        rests_on=tuple(_rests_on(alone, weight, shares, renames, expected)),
         would_change=tuple(_would_change(verdict, weight, len(findings) - len(counting), warnings)),
         chance_findings=expected,
     )
@@ -98,12 +95,12 @@ def step(weight: Weight) -> Strength:
 
 def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> Weight:
     """Measure independent findings. `share` is from 0 to 1."""
-    grade = [SCALE.index(finding.strength) for finding in alone]
-    heavy = [finding for finding in alone if SCALE.index(finding.strength) >= SCALE.index("moderate")]
+    grade = [scale_step(finding.strength) for finding in alone]
+    heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
     return Weight(
         findings=sum(each > 0 for each in grade),
         moderate=len(heavy),
-        strong=sum(each >= SCALE.index("strong") for each in grade),
+        strong=sum(each >= scale_step("strong") for each in grade),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
         classes=len({finding.kind for finding in heavy}),
         bits=sum(finding.bits for finding in heavy),
@@ -116,7 +113,7 @@ def independent(findings: Iterable[Finding]) -> list[Finding]:
     """Findings of which no two of one class share lines on either side: the stronger one stays."""
     taken: dict[tuple[str, str, str], list[Span]] = defaultdict(list)
     chosen = []
-    for finding in sorted(findings, key=lambda each: (-SCALE.index(each.strength), -each.bits, each.id)):
+    for finding in sorted(findings, key=lambda each: (-scale_step(each.strength), -each.bits, each.id)):
         places = [("a", span) for span in finding.a] + [("b", span) for span in finding.b]
         keys = [((finding.kind, side, span.path), span) for side, span in places]
         if any(_overlap(span, other) for key, span in keys for other in taken[key]):
@@ -148,37 +145,37 @@ def _sites(renames: Sequence[Rename]) -> tuple[int, int]:
     return sum(rename.agreeing for rename in changed), sum(rename.contradicting for rename in changed)
 
 
-def _sentence(verdict: Strength, count: int, share_a: float, share_b: float) -> str:
+def _sentence(verdict: Strength, count: int, shares: tuple[float, float]) -> str:
     if verdict == "none":
         return "No evidence of common origin was found."
     found = f"{count:,} independent finding{'s' if count != 1 else ''}"
-    if share_a or share_b:
-        found += f", covering {share_in_words(share_a)} of A's code and {share_in_words(share_b)} of B's"
+    if any(shares):
+        found += f", covering {wording.share(shares[0])} of A's code and {wording.share(shares[1])} of B's"
     return f"{verdict.capitalize()} evidence of common origin: {found}."
 
 
 def _rests_on(
     alone: Sequence[Finding],
     weight: Weight,
+    shares: tuple[float, float],
     renames: Sequence[Rename],
-    share_a: float,
-    share_b: float,
-    chance: float | None,
+    expected: float | None,
 ) -> Iterable[str]:
     if not alone:
         return
     best = max(alone, key=lambda finding: finding.bits)
-    law = f", E = {e_value_in_words(best.e_value)}" if best.e_value is not None else ""
+    law = f", E = {wording.e_value(best.e_value)}" if best.e_value is not None else ""
     yield (
         f"{len(alone):,} independent findings that nothing else explains, {weight.strong:,} of them strong; "
-        f"the one with most bits is {best.title} ({bits_in_words(best.bits)} bits{law})"
+        f"the one with most bits is {best.title} ({wording.bits(best.bits)} bits{law})"
     )
-    if share_a or share_b:
-        yield f"they cover {share_in_words(share_a)} of A's code and {share_in_words(share_b)} of B's, in information"
-    if chance is not None:
-        yield f"{chance:.2g} findings would be expected by coincidence in a comparison of this size"
+    if any(shares):
+        covered = [wording.share(share) for share in shares]
+        yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
+    if expected is not None:
+        yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
     heavy = (finding for finding in alone if finding.strength not in ("none", "weak"))
-    kinds = sorted({kind_label(finding.kind) for finding in heavy})
+    kinds = sorted({wording.kind_label(finding.kind) for finding in heavy})
     if len(kinds) > 1:
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
     agreeing, contradicting = _sites(renames)
@@ -214,9 +211,9 @@ _IN_WORDS = {
 
 def _lacking(verdict: Strength, weight: Weight) -> str:
     """What the first way to the next step asks for and the measurement does not reach."""
-    if verdict == SCALE[-1]:
+    if verdict == STRENGTHS[-1]:
         return ""
-    following = SCALE[SCALE.index(verdict) + 1]
+    following = STRENGTHS[scale_step(verdict) + 1]
     least = next(way for strength, way in WAYS if strength == following)
     asked = [
         words.format(getattr(least, name))
