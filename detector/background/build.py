@@ -1,0 +1,159 @@
+"""Build a background: packages in, one file out.
+
+list -> corpus -> census of each package -> population -> tables and commons -> file
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.background.archive import write_archive
+from detector.background.census import Census, census, counting
+from detector.background.corpus import obtain, read_list
+from detector.background.rarity import KINDS
+from detector.background.sketch import sketches
+from detector.background.table import Table, tabulate
+from detector.background.weighing import Population, population, shares, unit_weights, word_shares
+from detector.errors import UncribError
+
+CAPACITY = {"term": 1_250_000, "word": 120_000, "text": 60_000, "key": 20_000, "entry": 40_000}
+"""entries of each table, at 5 bytes: 7.5 MB in all"""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build did: how many packages were counted, and why others were not."""
+
+    path: Path
+    packages: int
+    functions: int
+    families: int
+    skipped: tuple[tuple[str, str], ...]
+    """requirement, and the sentence that says what was wrong with it"""
+
+
+def build(
+    packages: Path,
+    out: Path,
+    progress: Progress = lambda phase, done, total: None,
+    jobs: int = 2,
+    cache: Path | None = None,
+) -> Built:
+    """Download and count the listed packages and write a background, with its list as `.tsv` beside it.
+
+    What is already in the cache is not done again. A package that cannot be downloaded or read is
+    skipped, named and counted. Raises UncribError if the list is unusable or nothing could be counted.
+    """
+    wanted = read_list(packages)
+    counted: list[Census] = []
+    skipped: list[tuple[str, str]] = []
+    requirements = [line.requirement for line in wanted]
+    for at, (requirement, outcome) in enumerate(_censuses(requirements, cache or _cache(), jobs), 1):
+        if isinstance(outcome, Census):
+            counted.append(outcome)
+        else:
+            skipped.append((requirement, outcome))
+        progress("count packages", at, len(wanted))
+    if not counted:
+        raise UncribError(f"none of the packages in {packages} could be counted; the first: {skipped[0][1]}")
+    counted.sort(key=lambda census: census.name)
+    progress("weigh terms", 0, 1)
+    people = population([census.bags for census in counted])
+    known = {line.requirement.partition("==")[0] for line in wanted if line.core}
+    about, arrays = _contents(counted, people, known)
+    write_archive(out, about, arrays)
+    _write_list(out.with_suffix(".tsv"), counted, people, skipped)
+    progress("weigh terms", 1, 1)
+    return Built(out, len(counted), about["functions"], people.size, tuple(skipped))
+
+
+def _cache() -> Path:
+    from platformdirs import user_cache_path  # noqa: PLC0415
+
+    return user_cache_path("uncrib") / "background"
+
+
+def _censuses(wanted: Sequence[str], cache: Path, jobs: int) -> Iterator[tuple[str, Census | str]]:
+    """Each requirement with its census, or with the reason why there is none."""
+    if jobs == 1:
+        for requirement in wanted:
+            yield requirement, _census(cache, requirement)
+        return
+    with ProcessPoolExecutor(jobs or None) as pool:
+        yield from zip(wanted, pool.map(partial(_census, cache), wanted), strict=True)
+
+
+def _census(cache: Path, requirement: str) -> Census | str:
+    try:
+        return census(obtain(requirement, cache / "packages"), cache / "census")
+    except UncribError as error:
+        return str(error)
+    except Exception as error:  # one package must not end a build of hundreds
+        return f"{requirement} could not be counted ({type(error).__name__}: {error})"
+
+
+def _contents(
+    counted: Sequence[Census], people: Population, known: AbstractSet[str]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Header and arrays; the packages named in `known` are core libraries."""
+    terms = tabulate(*shares(people.bags, unit_weights(people)), people.size, CAPACITY["term"])
+    tables = {"term": terms} | {
+        kind: tabulate(*word_shares([census.lexicons[kind] for census in counted]), CAPACITY[kind])
+        for kind in KINDS
+    }
+    names = [name for census in counted for name in census.names]
+    packages = [census.name for census in counted]
+    core = frozenset(at for at, name in enumerate(packages) if name in known)
+    commons, arrays = sketches(people, names, packages, core, terms)
+    for kind, table in tables.items():
+        arrays |= {f"{kind}.keys": table.keys, f"{kind}.steps": table.steps}
+    return _about(counted, people, tables) | {"commons": commons}, arrays
+
+
+def _about(counted: Sequence[Census], people: Population, tables: dict[str, Table]) -> dict[str, Any]:
+    packages = [f"{census.name}=={census.version}" for census in counted]
+    digest = blake2b(json.dumps([packages, counting()]).encode(), digest_size=4).hexdigest()
+    return {
+        "name": "public machine-learning code",
+        "version": f"{datetime.now(timezone.utc):%Y-%m-%d}-{digest}",
+        "packages": packages,
+        "functions": _distinct_functions(counted, people),
+        "families": people.size,
+        "unknown": {kind: table.unknown for kind, table in tables.items()},
+    }
+
+
+def _functions(counted: Sequence[Census], people: Population) -> NDArray[np.bool_]:
+    """Which of the carriers are functions or methods."""
+    return np.concatenate([census.functions for census in counted])[people.origins] > 0
+
+
+def _distinct_functions(counted: Sequence[Census], people: Population) -> int:
+    return len(np.unique(people.units[_functions(counted, people)]))
+
+
+def _write_list(
+    path: Path, counted: Sequence[Census], people: Population, skipped: Sequence[tuple[str, str]]
+) -> None:
+    """Name, version, licence and counts of each package, then the skipped ones with the reason."""
+    functions = _functions(counted, people)
+    lines = ["name\tversion\tlicence\tfiles\tunreadable_files\tfunctions\tdistinct_functions"]
+    for at, package in enumerate(counted):
+        held = people.units[functions & (people.packages == at)]
+        numbers = (package.files, package.skipped, int(package.functions.sum()), len(np.unique(held)))
+        lines.append("\t".join([package.name, package.version, package.licence, *map(str, numbers)]))
+    lines += [f"# skipped: {requirement}\t{' '.join(why.split())}" for requirement, why in skipped]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

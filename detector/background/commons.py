@@ -1,0 +1,196 @@
+"""Commons: functions that anybody may know, and whether one of them accounts for a match.
+
+Two people who know a published routine write it alike, and no term of it is rare by their doing. So the
+background keeps a sketch of each function family that two or more unrelated packages carry, and of the
+functions of the core libraries. A family explains a match of A and B as well as they explain each other
+when A and B have as much in common with it as among themselves:
+
+    share = min(bits of A and the family, bits of B and the family) / bits of A and B
+
+A sketch holds the informative terms whose hash falls into a sampled part, the same part for all (FracMinHash:
+Irber et al. 2022), halved until a large function fits; so shares can be estimated between any two.
+
+A package that is one of the sides (or that one of them was taken from as a whole) bears no witness: `kin`
+finds those by what their own sketches contain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.background.archive import Archive
+from detector.background.hashing import mixed
+from detector.background.table import Table
+
+Hashes: TypeAlias = NDArray[np.uint64]
+
+INFORMATIVE = 8.0
+"""bits from which a term is kept in sketches: one function in 256"""
+COARSEST = 6
+"""a sketch keeps at least one in 2^6 of a unit's informative terms"""
+KIN_SAMPLE = 5
+"""a package's own sketch holds one in 2^5 of its informative terms"""
+KIN_SHARE = 0.3
+"""part of a package's sketch that a side holds if it is that package, or a fork of it"""
+ARRAYS = (
+    "terms", "starts", "ranks", "members", "member_starts", "names", "name_starts", "kin_terms", "kin_starts",
+)  # fmt: skip
+_FILTER_BITS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A family that has in common with both sides of a match `share` of what they share (1: as much)."""
+
+    share: float
+    name: str
+    """module and qualified name of a member, dotted"""
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Informative terms of units, sampled: key, unit, coarsest sketch that holds it, bits. Sorted by key."""
+
+    keys: NDArray[np.uint32]
+    units: NDArray[np.int64]
+    ranks: NDArray[np.uint8]
+    bits: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Commons:
+    """The families of an opened background."""
+
+    table: Table
+    terms: NDArray[np.uint32]
+    """keys of family i at `starts[i]` to `starts[i + 1]`"""
+    starts: NDArray[np.uint32]
+    ranks: NDArray[np.uint8]
+    """how often the sketch of each family was halved"""
+    members: NDArray[np.uint16]
+    """packages of family i at `member_starts[i]` to `member_starts[i + 1]`"""
+    member_starts: NDArray[np.uint32]
+    names: NDArray[np.uint8]
+    """UTF-8; name of family i at `name_starts[i]` to `name_starts[i + 1]`"""
+    name_starts: NDArray[np.uint32]
+    kin_terms: NDArray[np.uint32]
+    kin_starts: NDArray[np.uint32]
+    packages: tuple[str, ...]
+    core: frozenset[int]
+    """packages whose every function counts as known"""
+    related: frozenset[tuple[int, int]]
+    """pairs of packages, smaller number first, that hold a large part of each other"""
+
+    @classmethod
+    def of(cls, archive: Archive, table: Table) -> Commons:
+        """The commons in an opened file. Raises KeyError for what it lacks."""
+        about: dict[str, Any] = archive.about["commons"]
+        arrays = {name: archive.arrays[f"commons.{name}"] for name in ARRAYS}
+        return cls(
+            table=table,
+            packages=tuple(about["packages"]),
+            core=frozenset(about["core"]),
+            related=frozenset((left, right) for left, right in about["related"]),
+            **arrays,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def explain(
+        self, pairs: Sequence[tuple[Hashes, Hashes]], kin: Collection[str] = (), least: float = 0.7
+    ) -> list[tuple[Explanation, ...]]:
+        """For each pair of units (their terms) the families with a share of at least `least`, best first.
+
+        Packages in `kin` bear no witness: what is left must still be a core library, or two packages
+        that are unrelated. Pairs without informative terms in common have no explanation.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        shared = sample([np.intersect1d(a, b) for a, b in pairs], self.table)
+        totals = np.zeros((COARSEST + 1, len(pairs)))
+        for rank in range(COARSEST + 1):
+            held = shared.ranks >= rank
+            np.add.at(totals[rank], shared.units[held], shared.bits[held])
+        overlaps = [self._overlaps(sample([pair[side] for pair in pairs], self.table)) for side in (0, 1)]
+        codes, at_a, at_b = np.intersect1d(
+            overlaps[0][0], overlaps[1][0], assume_unique=True, return_indices=True
+        )
+        bits = np.minimum(overlaps[0][1][at_a], overlaps[1][1][at_b])
+        units, families = codes // max(len(self), 1), codes % max(len(self), 1)
+        totals_of = totals[self.ranks[families], units]
+        shares = np.divide(bits, totals_of, out=np.zeros_like(bits), where=totals_of > 0)
+        found: list[list[Explanation]] = [[] for _ in pairs]
+        for at in np.flatnonzero(shares >= least)[np.argsort(-shares[shares >= least], kind="stable")]:
+            packages = self._witnesses(int(families[at]), frozenset(kin))
+            if packages:
+                name = self._name(int(families[at]))
+                found[units[at]].append(Explanation(min(1.0, float(shares[at])), name, packages))
+        return [tuple(explanations) for explanations in found]
+
+    def kin(self, terms: Hashes) -> tuple[str, ...]:
+        """The packages that a repository with these terms is, holds or was forked from as a whole."""
+        import numpy as np  # noqa: PLC0415
+
+        sampled = sample([np.unique(terms)], self.table)
+        keys = sampled.keys[sampled.ranks >= KIN_SAMPLE]
+        held = np.concatenate(([0], np.cumsum(np.isin(self.kin_terms, keys))))
+        starts = self.kin_starts.astype(np.int64)
+        shares = (held[starts[1:]] - held[starts[:-1]]) / np.maximum(starts[1:] - starts[:-1], 1)
+        return tuple(self.packages[at] for at in np.flatnonzero(shares >= KIN_SHARE))
+
+    def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Bits that units share with families: codes (unit * families + family), ascending, and the bits."""
+        import numpy as np  # noqa: PLC0415
+
+        shift = np.uint32(32 - _FILTER_BITS)
+        present = np.zeros(2**_FILTER_BITS, bool)
+        present[terms.keys >> shift] = True
+        places = np.flatnonzero(present[self.terms >> shift])
+        hits = self.terms[places]
+        first = np.searchsorted(terms.keys, hits)
+        repeats = np.searchsorted(terms.keys, hits, "right") - first
+        families = np.searchsorted(self.starts, places, "right") - 1
+        rows = np.repeat(first - np.cumsum(repeats) + repeats, repeats) + np.arange(repeats.sum())
+        codes = terms.units[rows] * len(self) + np.repeat(families, repeats)
+        unique, inverse = np.unique(codes, return_inverse=True)
+        return unique, np.bincount(inverse.reshape(-1), terms.bits[rows], len(unique)).astype(np.float64)
+
+    def _witnesses(self, family: int, kin: frozenset[str]) -> tuple[str, ...]:
+        """Names of the packages that bear witness for a family; empty if they do not suffice."""
+        members = self.members[self.member_starts[family] : self.member_starts[family + 1]].tolist()
+        left = [package for package in members if self.packages[package] not in kin]
+        suffices = any(package in self.core for package in left) or unrelated(left, self.related)
+        return tuple(self.packages[package] for package in left) if suffices else ()
+
+    def _name(self, family: int) -> str:
+        return self.names[self.name_starts[family] : self.name_starts[family + 1]].tobytes().decode()
+
+
+def unrelated(packages: Sequence[int], related: Collection[tuple[int, int]]) -> bool:
+    """Whether two of these packages are not related to each other."""
+    return any(
+        (left, right) not in related for at, left in enumerate(packages) for right in packages[at + 1 :]
+    )
+
+
+def sample(units: Sequence[Hashes], table: Table) -> Terms:
+    """The informative terms of units, each with the coarsest sketch that holds it."""
+    owners = np.repeat(np.arange(len(units)), [len(unit) for unit in units])
+    hashes = np.concatenate([*units, np.zeros(0, np.uint64)])
+    bits = table.bits(hashes)
+    kept = bits >= INFORMATIVE
+    hashes, owners, bits = mixed(hashes[kept]), owners[kept], bits[kept]
+    keys = (hashes >> np.uint64(32)).astype(np.uint32)
+    low = hashes & np.uint64(2**COARSEST - 1)
+    ranks = np.zeros(len(keys), np.uint8)
+    for rank in range(1, COARSEST + 1):
+        ranks += (low & np.uint64(2**rank - 1)) == 0
+    order = np.argsort(keys, kind="stable")
+    return Terms(keys[order], owners[order], ranks[order], bits[order])
