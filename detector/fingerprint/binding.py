@@ -56,6 +56,8 @@ class Bindings:
 
     scopes: tuple[Scope, ...]
     imports: tuple[Import, ...]
+    import_texts: tuple[str, ...]
+    """import statements as written"""
     own: frozenset[str]
     """functions, classes, methods, attributes: what this repository can rename"""
 
@@ -99,7 +101,8 @@ def bindings(syntax: Syntax) -> Bindings:
     _release(found, around)
     hooks = api().hooks
     imports = tuple(_imports(found.get("local.definition.import", ())))
-    return Bindings(tuple(scopes), imports, frozenset(n for n in own if n not in hooks and not _dunder(n)))
+    written = tuple(_text(node) for node in found.get("local.definition.import", ()))
+    return Bindings(tuple(scopes), imports, written, frozenset(n for n in own if n not in hooks and not _dunder(n)))
 
 
 def _nested(root: Node, nodes: list[Node]) -> list[Scope]:

@@ -8,7 +8,7 @@ A repository's files are declared first, as what one file defines is own in all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from detector.fingerprint.call import Helper
 from detector.fingerprint.expression import text
 from detector.fingerprint.module import Module, Roots, module
 from detector.fingerprint.statement import Statements
-from detector.fingerprint.term import Record, Term
+from detector.fingerprint.term import Term
 from detector.unit.source import Source
 from detector.unit.tree import Syntax, parse
 from detector.unit.unit import Unit, UnitKind
@@ -48,6 +48,8 @@ class Fingerprint:
     nodes: NDArray[np.int32]
     calls: tuple[str, ...]
     bases: tuple[str, ...] = ()
+    skipped: int = 0
+    """statements that were nested too deeply to walk"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,23 @@ class Declared:
     found: Bindings
     blob: str
 
-    @property
-    def helpers(self) -> Iterator[tuple[str, str]]:
-        """Names and sources of its functions of one return expression."""
+    def functions(self) -> list[tuple[str, str, str, str | None]]:
+        """(name, path, text, snippet) of each function; the snippet, a source by which other processes can
+        inline it, is there for functions of one return expression that no framework calls.
+        """
+        source = self.syntax.source
+        found: list[tuple[str, str, str, str | None]] = []
         for scope in self.found.scopes:
-            if scope.kind == "function_definition" and _returned(scope) is not None:
-                yield scope.name, text(scope.node)
+            if scope.kind == "function_definition":
+                small = scope.name not in api().hooks and _returned(scope) is not None
+                found.append((scope.name, source.path, text(scope.node), self._snippet(scope) if small else None))
+        return found
+
+    def _snippet(self, scope: Scope) -> str:
+        """The function with the imports of its file, as a file of its own."""
+        column = scope.node.start_point[1]
+        head = [] if not column else ["class C:"] if scope.receiver else ["if True:"]
+        return "\n".join([*self.found.import_texts, *head, " " * column + text(scope.node)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
     units: list[Fingerprint] = []
     walk = Statements(top, names, world.own, world.helpers)
     walk.block(top.node)
-    units.append(_finished(walk.record, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob)))
+    units.append(_finished(walk, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob)))
     names.values.update(
         (name, kept) for name, term in walk.env.items() if (kept := _kept(term)) is not None and name in top.names
     )
@@ -149,10 +162,11 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
         walk.block(body)
     parameters = tuple(name for name, _ in _parameters(scope)) if kind != "class" else ()
     unit = Unit(file.syntax.source.path, scope.qualified, kind, _first_line(node), _last_line(scope), file.blob, parameters)
-    return _finished(walk.record, unit, bases)
+    return _finished(walk, unit, bases)
 
 
-def _finished(record: Record, unit: Unit, bases: tuple[str, ...] = ()) -> Fingerprint:
+def _finished(walk: Statements, unit: Unit, bases: tuple[str, ...] = ()) -> Fingerprint:
+    record = walk.record
     return Fingerprint(
         unit,
         np.array(record.terms, dtype=np.int64).reshape(-1, 5),
@@ -162,6 +176,7 @@ def _finished(record: Record, unit: Unit, bases: tuple[str, ...] = ()) -> Finger
         np.array(record.nodes, dtype=np.int32),
         tuple(sorted(record.calls)),
         bases,
+        walk.skipped,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from detector.resources import grammar
@@ -44,7 +45,8 @@ def captures(name: str, node: Node) -> dict[str, list[Node]]:
     """What the named query captures below a node, by capture name, in the order of the text."""
     from tree_sitter import QueryCursor  # noqa: PLC0415
 
-    return QueryCursor(query(name)).captures(node)
+    found = QueryCursor(query(name)).captures(node)
+    return {capture: sorted(nodes, key=attrgetter("start_byte")) for capture, nodes in found.items()}
 
 
 def parse(source: Source, seconds: float = 5.0) -> Syntax | None:

@@ -1,0 +1,244 @@
+"""Fingerprints of whole repositories, spread over processes.
+
+Files stay in the process that parsed them, since what one file defines is own in all others: every process
+first declares its files, hears what the whole repository defines, and then fingerprints. The result does
+not depend on the number of processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from detector.fingerprint.fingerprint import Declared, Fingerprint, World, declare, fingerprints, helpers_of
+from detector.fingerprint.module import Roots
+from detector.snapshot.model import File, Limits, Notice, Snapshot
+from detector.unit.source import SUFFIXES, read_source
+
+_SMALL = 200_000
+"""bytes of code below which starting a process costs more than it saves"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to fingerprint; `side` numbers the repository it belongs to."""
+
+    side: int
+    path: str
+    blob: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """A repository's fingerprints in the order of paths and lines, and what could not be read."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    notices: tuple[Notice, ...]
+    lines: int
+    files: int
+
+
+Definitions: TypeAlias = "list[tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]]"
+"""for each side: own names, and (function name, path, text, snippet or None) of its functions"""
+Worlds: TypeAlias = "dict[int, tuple[frozenset[str], Roots, dict[str, tuple[str, str]]]]"
+"""for each side: own names, import roots, helper name -> (path, snippet)"""
+Result: TypeAlias = "tuple[list[tuple[int, str, int, list[Fingerprint]]], list[tuple[int, Notice]]]"
+
+
+def fingerprint_files(contents: Mapping[str, bytes], limits: Limits = Limits()) -> Prints:
+    """Fingerprint files as one repository, in this process. Keys are paths."""
+    jobs = [Job(0, path, "", contents[path]) for path in sorted(contents)]
+    return _gathered([_run_here(jobs, limits)], 1)[0]
+
+
+def fingerprint_snapshots(
+    snapshots: Sequence[Snapshot],
+    jobs: int = 0,
+    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+) -> list[Prints]:
+    """Fingerprint all Python code of some snapshots with `jobs` processes (0: one for each processor)."""
+    work: list[Job] = []
+    notices: list[tuple[int, Notice]] = []
+    for side, snapshot in enumerate(snapshots):
+        chosen, passed_over = _chosen(snapshot)
+        notices += [(side, notice) for notice in passed_over]
+        contents = snapshot.read(file.path for file in chosen)
+        work += [Job(side, f.path, f.blob, contents[f.path]) for f in chosen if f.path in contents]
+        missing = [f.path for f in chosen if f.path not in contents]
+        notices += [(side, Notice("the object is missing; the file was not compared", path)) for path in missing]
+    limits = snapshots[0].limits if snapshots else Limits()
+    processes = jobs or os.cpu_count() or 1
+    progress("parse", 0, len(work))
+    if processes == 1 or sum(len(job.content) for job in work) < _SMALL:
+        results = [_run_here(work, limits)]
+    else:
+        results = _run_apart(_shards(work, processes), limits)
+    progress("parse", len(work), len(work))
+    results.append(([], notices))
+    return _gathered(results, len(snapshots))
+
+
+def _chosen(snapshot: Snapshot) -> tuple[list[File], list[Notice]]:
+    """Files of code that the limits leave."""
+    limit = snapshot.limits.file_bytes
+    code = [file for file in snapshot.files if file.path.endswith(SUFFIXES)]
+    large = [file for file in code if file.size is not None and file.size > limit]
+    notices = [
+        Notice(f"has {file.size} bytes, more than --file-bytes {limit}; it was not compared", file.path)
+        for file in large
+    ]
+    return [file for file in code if file not in large], notices
+
+
+def _shards(work: list[Job], count: int) -> list[list[Job]]:
+    """Parts of about the same number of bytes, largest files first."""
+    shards: list[list[Job]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for job in sorted(work, key=lambda job: (-len(job.content), job.side, job.path)):
+        lightest = loads.index(min(loads))
+        shards[lightest].append(job)
+        loads[lightest] += len(job.content) + 500
+    return [shard for shard in shards if shard]
+
+
+def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds, Result]:
+    """What one process does: yields what its files define, is sent the worlds, returns the fingerprints."""
+    declared: list[tuple[Job, Declared]] = []
+    notices: list[tuple[int, Notice]] = []
+    for job in jobs:
+        source = read_source(job.path, job.content)
+        file = declare(source, job.blob, limits.parse_seconds)
+        if file is None:
+            notices.append((job.side, Notice(f"took longer than --parse-seconds {limits.parse_seconds:g}; it was not compared", job.path)))
+            continue
+        declared.append((job, file))
+        for text in filter(None, (source.notice, file.syntax.notice)):
+            notices.append((job.side, Notice(text, job.path)))
+    sides = sorted({job.side for job in jobs})
+    worlds = yield [_definitions(side, [file for job, file in declared if job.side == side]) for side in sides]
+    known = {side: _world(*worlds[side], limits) for side in sides}
+    prints = []
+    for job, file in declared:
+        try:
+            units = fingerprints(file, known[job.side])
+        except RecursionError:
+            notices.append((job.side, Notice("is nested too deeply; it was not compared", job.path)))
+            continue
+        lines = file.syntax.source.text.count(b"\n") + 1
+        prints.append((job.side, job.path, lines, units))
+        skipped = sum(unit.skipped for unit in units)
+        if skipped:
+            notices.append((job.side, Notice(f"{skipped} statements are nested too deeply and were left out", job.path)))
+    return prints, notices
+
+
+def _definitions(side: int, files: list[Declared]) -> tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]:
+    own: set[str] = set()
+    functions: list[tuple[str, str, str, str | None]] = []
+    for file in files:
+        own |= file.found.own
+        functions += file.functions()
+    return side, frozenset(own), functions
+
+
+def _merged(definitions: Sequence[Definitions], roots: Mapping[int, Roots]) -> Worlds:
+    """What each repository defines; a helper must be the only function of its name."""
+    own: dict[int, set[str]] = {side: set() for side in roots}
+    bodies: dict[int, dict[str, set[str]]] = {side: {} for side in roots}
+    snippets: dict[int, dict[str, tuple[str, str]]] = {side: {} for side in roots}
+    for part in definitions:
+        for side, names, functions in part:
+            own[side] |= names
+            for name, path, written, snippet in functions:
+                bodies[side].setdefault(name, set()).add(written)
+                if snippet is not None:
+                    first = snippets[side].get(name)
+                    snippets[side][name] = min(first, (path, snippet)) if first else (path, snippet)
+    return {
+        side: (
+            frozenset(own[side]),
+            roots[side],
+            {name: found for name, found in sorted(snippets[side].items()) if len(bodies[side][name]) == 1},
+        )
+        for side in roots
+    }
+
+
+def _world(own: frozenset[str], roots: Roots, snippets: dict[str, tuple[str, str]], limits: Limits) -> World:
+    helpers = {}
+    for name, (path, snippet) in snippets.items():
+        file = declare(read_source(path.removesuffix(".ipynb"), snippet.encode()), "", limits.parse_seconds)
+        if file is not None:
+            helpers.update({n: helper for n, helper in helpers_of([file], roots).items() if n == name})
+    return World(own, roots, helpers)
+
+
+def _roots(shards: Sequence[Sequence[Job]]) -> dict[int, Roots]:
+    sides = sorted({job.side for shard in shards for job in shard})
+    return {side: Roots.of(sorted(j.path for shard in shards for j in shard if j.side == side)) for side in sides}
+
+
+def _run_here(jobs: Sequence[Job], limits: Limits) -> Result:
+    work = _work(jobs, limits)
+    definitions = next(work)
+    try:
+        work.send(_merged([definitions], _roots([jobs])))
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    raise AssertionError("a worker yields once")
+
+
+def _run_apart(shards: list[list[Job]], limits: Limits) -> list[Result]:
+    """One process for each shard but the first, which is done here."""
+    methods = multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
+    here, *others = shards
+    started = []
+    for shard in others:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, shard, limits), daemon=True)
+        process.start()
+        theirs.close()
+        started.append((process, ours))
+    work = _work(here, limits)
+    definitions = [next(work), *(pipe.recv() for _, pipe in started)]
+    worlds = _merged(definitions, _roots(shards))
+    for _, pipe in started:
+        pipe.send(worlds)
+    results: list[Result] = []
+    try:
+        work.send(worlds)
+    except StopIteration as end:
+        results.append(end.value)
+    for process, pipe in started:
+        results.append(pipe.recv())
+        process.join()
+    return results
+
+
+def _serve(pipe: Any, shard: list[Job], limits: Limits) -> None:
+    work = _work(shard, limits)
+    pipe.send(next(work))
+    try:
+        work.send(pipe.recv())
+    except StopIteration as end:
+        pipe.send(end.value)
+    pipe.close()
+
+
+def _gathered(results: Sequence[Result], sides: int) -> list[Prints]:
+    gathered: list[Prints] = []
+    for side in range(sides):
+        files = sorted((row for prints, _ in results for row in prints if row[0] == side), key=lambda row: row[1])
+        notices = sorted(
+            (notice for _, found in results for at, notice in found if at == side),
+            key=lambda notice: (notice.where, notice.message),
+        )
+        units = tuple(unit for _, _, _, found in files for unit in found)
+        gathered.append(Prints(units, tuple(notices), sum(lines for _, _, lines, _ in files), len(files)))
+    return gathered
