@@ -1,0 +1,141 @@
+"""The verdict: docs/verdict.md as tests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from detector.evidence.finding import Evidence, Extent, Finding, Rename, Span, Strength
+from detector.report.verdict import WAYS, Weight, independent, judge, step
+from detector.report.wording import STRENGTHS, scale_step
+
+PAGE = Path(__file__).parent.parent / "docs" / "verdict.md"
+
+
+def finding(
+    number: int, strength: Strength = "strong", bits: float = 500.0, kind: str = "code", **more: object
+) -> Finding:
+    span = Span("model.py", f"f{number}", 10 * number, 10 * number + 9)
+    given: dict[str, object] = {
+        "kind": kind,
+        "title": f"f{number}",
+        "strength": strength,
+        "bits": bits,
+        "a": (span,),
+        "b": (span,),
+    }
+    return Finding(**{**given, **more, "id": f"{kind}{number}"})  # type: ignore[arg-type]
+
+
+def verdict(findings: list[Finding], renames: tuple[Rename, ...] = (), share: float = 0.5) -> Strength:
+    evidence = {
+        "code": Evidence(tuple(findings), extent_a=Extent(10, 100, share), extent_b=Extent(10, 100, 0.0))
+    }
+    return judge(findings, renames, evidence, ()).verdict
+
+
+def test_nothing_found_is_none() -> None:
+    assert verdict([]) == "none"
+
+
+def test_one_weak_finding_is_weak() -> None:
+    assert verdict([finding(1, "weak", 20)]) == "weak"
+
+
+def test_small_standard_idioms_stay_weak_even_when_they_are_all_there_is() -> None:
+    idioms = [finding(1, "moderate", 90), finding(2, "moderate", 150), finding(3, "moderate", 180)]
+    assert verdict(idioms, share=1.0) == "weak"
+
+
+def test_one_strong_function_is_moderate_and_no_more() -> None:
+    assert verdict([finding(1, "very strong", 1500)], share=1.0) == "moderate"
+
+
+def test_many_strong_functions_over_much_of_a_side_are_very_strong() -> None:
+    assert verdict([finding(number) for number in range(20)]) == "very strong"
+
+
+def test_many_strong_functions_over_a_sliver_of_both_sides_are_less() -> None:
+    few = [finding(number) for number in range(20)]
+    assert scale_step(verdict(few, share=0.01)) < scale_step("strong")
+
+
+def test_a_renaming_that_contradicts_itself_costs_steps() -> None:
+    many = [finding(number) for number in range(20)]
+    muddle = (Rename("class", "A", "B", agreeing=5, contradicting=20),)
+    assert scale_step(verdict(many, muddle)) < scale_step(verdict(many))
+
+
+def test_kept_names_say_nothing_about_the_renaming() -> None:
+    many = [finding(number) for number in range(20)]
+    assert verdict(many, (Rename("class", "A", "A", 1, 50),)) == verdict(many)
+
+
+def test_two_kinds_of_evidence_outweigh_one() -> None:
+    both = [finding(1, bits=600), finding(2, kind="tokenizer", bits=600)]
+    assert verdict(both) == "strong"
+    assert verdict([finding(1, bits=600), finding(2, bits=600)]) == "moderate"
+
+
+def test_weights_of_a_whole_model_are_strong_alone() -> None:
+    assert verdict([finding(1, "very strong", 300, kind="weights")], share=0) == "strong"
+
+
+def test_what_an_upstream_explains_does_not_count() -> None:
+    explained = [finding(number, explained_by=("torchvision",)) for number in range(20)]
+    summary = judge(explained, (), {"code": Evidence(tuple(explained))}, ())
+    assert (summary.verdict, summary.bits) == ("none", 0)
+    assert any("20 findings do not count" in line for line in summary.would_change)
+
+
+def test_findings_over_the_same_lines_count_once() -> None:
+    method = finding(1, bits=300)
+    whole = finding(2, "very strong", bits=900, a=(Span("model.py", "Class", 1, 100),))
+    assert independent([method, whole]) == [whole]
+
+
+def test_findings_of_different_kinds_over_the_same_lines_both_count() -> None:
+    one, other = finding(1), finding(1, kind="leftovers")
+    assert len(independent([one, other])) == 2
+
+
+@pytest.mark.parametrize(("strength", "least"), WAYS)
+def test_each_way_leads_to_its_step_and_not_beyond(strength: Strength, least: Weight) -> None:
+    assert scale_step(step(least)) == scale_step(strength)
+
+
+def test_more_of_anything_never_lowers_the_verdict() -> None:
+    for _, least in WAYS:
+        for field in fields(Weight):
+            more = {item.name: getattr(least, item.name) for item in fields(Weight)}
+            more[field.name] += 1
+            assert scale_step(step(Weight(**more))) >= scale_step(step(least))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 20])
+def test_the_sentence_names_its_step_and_never_speaks_of_proof(count: int) -> None:
+    findings = [finding(number) for number in range(count)]
+    summary = judge(findings, (), {"code": Evidence(tuple(findings))}, ())
+    said = " ".join((summary.sentence, *summary.rests_on, *summary.would_change)).lower()
+    assert not re.search(r"prov|plagiar|stolen|thief|guilty", said)
+    assert "evidence of common origin" in summary.sentence
+    assert summary.verdict == "none" or summary.verdict in summary.sentence.lower()
+
+
+def test_the_documented_table_is_the_one_that_is_used() -> None:
+    steps = PAGE.read_text("utf-8").partition("## The steps")[2]
+    rows = re.findall(rf"^\| ({'|'.join(STRENGTHS)}) \|(.*)\|$", steps, re.MULTILINE)
+    documented = [(strength, tuple(cell.strip() for cell in cells.split("|"))) for strength, cells in rows]
+    assert documented == [
+        (strength, tuple(_cell(field.name, least) for field in fields(Weight))) for strength, least in WAYS
+    ]
+
+
+def _cell(name: str, least: Weight) -> str:
+    value = getattr(least, name)
+    if not value:
+        return ""
+    return f"{value:.0%}" if name in ("share", "consistency") else f"{value:,.0f}"
