@@ -27,7 +27,7 @@ _HUGGING_FACE = re.compile(r"(?:datasets/|spaces/)?[\w.-]{1,96}(?:/[\w.-]{1,96})
 _PACKAGE = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:(?:==|@)(?P<version>[A-Za-z0-9.!+_-]+))?"
 )
-_SCP = re.compile(r"(?:[\w.+-]+@)?[\w.-]{2,}:(?!//|:)(?P<path>.+)")
+_SCP = re.compile(r"(?:[\w.+-]+@)?(?!-)[\w.-]{2,}:(?!//|:)(?P<path>.+)")
 _PAGE = re.compile(
     r"(?P<repository>https?://(?:www\.)?(?:github\.com|huggingface\.co|hf\.co)/(?:datasets/|spaces/)?[^/]+/[^/]+)"
     r"/(?:tree|commit|commits|releases/tag)/(?P<revision>[^?#]+?)/*"

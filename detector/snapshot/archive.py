@@ -11,13 +11,14 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from detector.errors import UncribError
+from detector.snapshot.bounds import listed
 from detector.snapshot.deadline import Deadline
 from detector.snapshot.folder import blob_id, stand_in_id
 from detector.snapshot.model import File, Limits, Notice
@@ -61,17 +62,12 @@ class ArchiveStore:
         wanted = {self.names[file.path]: file for file in files if file.blob not in self.withheld}
         found: dict[str, bytes] = {}
         deadline = Deadline.after(self.limits.seconds)
-        try:
+        with suppress(*_DAMAGED):  # told when the archive was listed
             for member in _members(self.archive, self.limits, deadline) if wanted else ():
                 file = wanted.get(member.name)
-                if file is None or member.size != file.size:
-                    continue
-                with member.open() as stream:
-                    data = stream.read(member.size)
-                if len(data) == member.size:
-                    found[file.blob] = data
-        except _DAMAGED:  # told when the archive was listed
-            pass
+                if file is not None and member.size == file.size:
+                    with suppress(*_DAMAGED), member.open() as stream:
+                        found[file.blob] = b"".join(_chunks(stream, member))
         return found
 
 
@@ -85,6 +81,7 @@ def read_archive(
     """
     found: dict[str, File] = {}
     refused: list[str] = []
+    damaged: list[str] = []
     notices: list[Notice] = []
     left = limits.total_bytes
     try:
@@ -95,14 +92,17 @@ def read_archive(
             if _escapes(member.name):
                 refused.append(member.name)
                 continue
-            found[member.name] = _identified(archive, member, left)
+            try:
+                found[member.name] = _identified(archive, member, left)
+            except _DAMAGED:
+                damaged.append(member.name)
             left -= member.size if member.size <= left else 0
     except _DAMAGED as error:
         if not found:
-            raise UncribError(f"{archive.name} is damaged ({error}); download it again") from error
-        notices.append(
-            Notice(f"the archive is damaged or beyond a limit, read in part: {error}", archive.name)
-        )
+            raise UncribError(f"{archive.name} is damaged ({error}); choose another version") from error
+        notices.append(Notice(f"damaged or beyond a limit, read in part: {error}", archive.name))
+    if damaged:
+        notices.append(Notice(f"damaged, left out: {listed(damaged)}", archive.name))
     if refused:
         notices.append(
             Notice(f"{len(refused)} members with paths out of the archive were left out", archive.name)
@@ -117,7 +117,17 @@ def _identified(archive: Path, member: Member, left: int) -> File:
     if member.size > left:
         return File(member.name, stand_in_id(f"{archive}/{member.name}"), member.size)
     with member.open() as stream:
-        return File(member.name, blob_id(member.size, iter(lambda: stream.read(_CHUNK), b"")), member.size)
+        return File(member.name, blob_id(member.size, _chunks(stream, member)), member.size)
+
+
+def _chunks(stream: IO[bytes], member: Member) -> Iterator[bytes]:
+    """The member's bytes; raises EOFError if there are fewer than it claims."""
+    left = member.size
+    while chunk := stream.read(min(left, _CHUNK)):
+        left -= len(chunk)
+        yield chunk
+    if left:
+        raise EOFError(f"{member.name} ends early")
 
 
 def _escapes(name: str) -> bool:

@@ -57,6 +57,7 @@ class Clone:
             try:
                 aside._initialise(format, deadline)
                 aside.refresh(limits, deadline)
+                aside._check(limits, deadline)
                 aside.git_dir.rename(self.git_dir)
                 return
             except git.GitError as error:
@@ -85,6 +86,14 @@ class Clone:
         for name, value in settings.items():
             git.run(["config", name, value], self.source, deadline, git.reading(GIT_DIR=str(self.git_dir)))
         (self.git_dir / "HEAD").write_text("ref: refs/uncrib/HEAD\n")
+
+    def _check(self, limits: Limits, deadline: Deadline) -> None:
+        """Raise UncribError if a new clone is empty, as of a web page that is no repository, or too large."""
+        arguments = ["for-each-ref", "--count=1"]
+        if not git.run(arguments, self.source, deadline, git.reading(GIT_DIR=str(self.git_dir))):
+            raise UncribError(f"{self.source} has no commits, or is not a git repository; check the address")
+        if too_large := self._growth_watch(HISTORY_FACTOR * limits.total_bytes, before=0)():
+            raise too_large
 
     def refresh(self, limits: Limits, deadline: Deadline) -> None:
         """Bring branches, tags and the default branch up to date."""
@@ -132,12 +141,10 @@ class Clone:
         # Asking for blobs by id needs no talk about which commits are already here.
         quick = ["-c", "fetch.negotiationAlgorithm=noop"] if given else []
         environment = git.fetching(GIT_DIR=str(self.git_dir))
-        watch = self._growth_watch(most)
+        watch = self._growth_watch(most, _bytes_below(self.git_dir))
         git.run([*quick, *_FETCH, *arguments], self.source, deadline, environment, given=given, watch=watch)
 
-    def _growth_watch(self, most: int) -> Callable[[], UncribError | None]:
-        before = _bytes_below(self.git_dir)
-
+    def _growth_watch(self, most: int, before: int) -> Callable[[], UncribError | None]:
         def watch() -> UncribError | None:
             if _bytes_below(self.git_dir) - before <= most:
                 return None
@@ -188,12 +195,11 @@ def open_clone(
         located = clone.locate(address.revision, offline, limits, deadline)
         files, notices = list_files(located.objects, located.commit, limits, deadline)
         wanted = [file for file in files if file.size is None and _is_wanted(file, address.location)]
-        if wanted and not offline:
-            notices += _bring(clone, wanted, limits, deadline)
+        why = _bring(clone, wanted, offline, limits, deadline)
     progress(phase, 2, 2)
     sizes = located.objects.sizes((file.blob for file in wanted), deadline)
     files = [File(file.path, file.blob, sizes.get(file.blob, file.size)) for file in files]
-    notices += _absent(files, {file.path for file in wanted}, offline)
+    notices += _absent(files, {file.path for file in wanted}, why)
     withheld, more = withhold(files, limits)
     return Snapshot(
         source=address.shown,
@@ -239,24 +245,22 @@ def _is_wanted(file: File, url: str) -> bool:
     return is_readable(file.path) or is_pointer(file.path, url)
 
 
-def _bring(clone: Clone, wanted: list[File], limits: Limits, deadline: Deadline) -> list[Notice]:
+def _bring(clone: Clone, wanted: list[File], offline: bool, limits: Limits, deadline: Deadline) -> str:
+    """Fetch the wanted files, or at least the code; returns why some of them may still be absent."""
+    if offline:
+        return "not in the cache (--offline)"
     try:
         clone.fetch_blobs((file.blob for file in wanted), limits, deadline)
     except TooLarge:
         code = [file.blob for file in wanted if is_code(file.path)]
         clone.fetch_blobs(code, limits, deadline)
-        return [
-            Notice(f"only code was fetched: all text is beyond the limit total_bytes={limits.total_bytes:,}")
-        ]
-    return []
+        return f"not fetched, beyond the limit total_bytes={limits.total_bytes:,}"
+    return "not sent by the server"
 
 
-def _absent(files: list[File], wanted: set[str], offline: bool) -> list[Notice]:
+def _absent(files: list[File], wanted: set[str], why: str) -> list[Notice]:
     paths = [file.path for file in files if file.size is None and file.path in wanted]
-    if not paths:
-        return []
-    why = "not in the cache (--offline)" if offline else "not sent by the server"
-    return [Notice(f"{why}: {listed(paths)}; the blob ids still count", paths[0])]
+    return [Notice(f"{why}: {listed(paths)}; the blob ids still count", paths[0])] if paths else []
 
 
 def _bytes_below(folder: Path) -> int:

@@ -114,6 +114,8 @@ def stream(
     `given` is its standard input. `watch` is asked twice a second; the error it returns ends git and is
     raised. Raises GitError if git fails and its output was read to the end, and the deadline's error.
     """
+    if deadline.passed():
+        raise deadline.error(source)
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(given)
         stdin.seek(0)

@@ -8,6 +8,7 @@ the commit that made it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, NamedTuple
 
@@ -16,9 +17,9 @@ from detector.snapshot.bounds import DATA_FACTOR
 from detector.snapshot.clone import CloneStore
 from detector.snapshot.deadline import Deadline
 from detector.snapshot.model import File, Notice, Snapshot
-from detector.snapshot.objects import Objects, text
+from detector.snapshot.objects import text
 from detector.snapshot.repository import list_files
-from detector.snapshot.revision import iso, locate
+from detector.snapshot.revision import Located, iso, locate
 
 MOST_COMMITS = 20_000
 _FORMAT = "--format=%H%x00%P%x00%ct%x00%an%x00%s"
@@ -84,14 +85,15 @@ def read_blobs(snapshot: Snapshot, ids: Iterable[str], seconds: float | None = N
     For a clone all that is missing comes in one request first. The snapshot's limits hold: a blob larger
     than any file that would be read is absent, and so is what lies beyond `total_bytes` in all.
     """
-    objects = _objects(snapshot)
-    if objects is None:
+    located = _located(snapshot)
+    if located is None:
         return {}
     limits = snapshot.limits
     deadline = Deadline.after(limits.seconds if seconds is None else seconds)
     wanted = list(dict.fromkeys(ids))
     if isinstance(snapshot.store, CloneStore):
-        snapshot.store.fetch(wanted, deadline)
+        with suppress(UncribError):  # the server cannot be reached now: what is here is still worth reading
+            snapshot.store.fetch(wanted, deadline)
     left = limits.total_bytes
 
     def may_read(size: int) -> bool:
@@ -101,32 +103,38 @@ def read_blobs(snapshot: Snapshot, ids: Iterable[str], seconds: float | None = N
         left -= size
         return True
 
-    return objects.blobs(wanted, deadline, may_read)
+    return located.objects.blobs(wanted, deadline, may_read)
 
 
 def files_at(snapshot: Snapshot, commit: str) -> tuple[File, ...]:
     """The files of another commit of the snapshot's repository, by path."""
-    objects = _objects(snapshot)
-    if objects is None:
+    located = _located(snapshot)
+    if located is None:
         return ()
-    files, _ = list_files(objects, commit, snapshot.limits, Deadline.after(snapshot.limits.seconds))
+    files, _ = list_files(located.objects, commit, snapshot.limits, Deadline.after(snapshot.limits.seconds))
     return tuple(files)
 
 
-def _objects(snapshot: Snapshot) -> Objects | None:
+def _located(snapshot: Snapshot) -> Located | None:
+    """The snapshot's commit, or the last one of a work tree; None where there is no history."""
     if snapshot.git_dir is None:
         return None
     deadline = Deadline.after(snapshot.limits.seconds)
-    return locate(snapshot.git_dir, snapshot.commit, snapshot.source, deadline).objects
+    try:
+        return locate(snapshot.git_dir, snapshot.commit, snapshot.source, deadline)
+    except UncribError:
+        if snapshot.commit is None:  # a work tree in which nothing was committed yet
+            return None
+        raise
 
 
 def _read(
     snapshot: Snapshot, details: Sequence[str], most: int, seconds: float, suffixes: tuple[str, ...] | None
 ) -> History:
-    if snapshot.git_dir is None:
+    located = _located(snapshot)
+    if located is None:
         return History()
     deadline = Deadline.after(seconds)
-    located = locate(snapshot.git_dir, snapshot.commit, snapshot.source, deadline)
     listed: list[Commit] = []
     changes: list[Change] = []
     notices: list[Notice] = []

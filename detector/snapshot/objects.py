@@ -9,10 +9,10 @@ is simply missing, and no version of git goes to the network for it.
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -60,7 +60,7 @@ class Objects:
         return git.run(arguments, self.source, deadline, self._environment(), given=given)
 
     def _environment(self) -> dict[str, str]:
-        variables = {"GIT_DIR": _empty_repository(self.format).name, "GIT_OBJECT_DIRECTORY": str(self.folder)}
+        variables = {"GIT_DIR": _empty_repository(self.format), "GIT_OBJECT_DIRECTORY": str(self.folder)}
         if self.shallow.is_file():
             variables["GIT_SHALLOW_FILE"] = str(self.shallow)
         return git.reading(**variables)
@@ -132,15 +132,21 @@ def _records(output: IO[bytes]) -> Iterator[bytes | None]:
             yield None
 
 
-@lru_cache(maxsize=2)
-def _empty_repository(format: str) -> tempfile.TemporaryDirectory[str]:
-    """An empty repository, kept until the interpreter ends."""
-    folder = tempfile.TemporaryDirectory(prefix="uncrib-")
-    path = Path(folder.name)
-    (path / "refs").mkdir()
-    (path / "HEAD").write_text("ref: refs/heads/none\n")
-    if format != "sha1":
-        (path / "config").write_text(
-            f"[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = {format}\n"
-        )
-    return folder
+def _empty_repository(format: str) -> str:
+    """Path of an empty repository, made at the first call and kept until the interpreter ends."""
+    with _MAKING:
+        if format not in _MADE:
+            _MADE[format] = folder = tempfile.TemporaryDirectory(prefix="uncrib-")
+            path = Path(folder.name)
+            (path / "refs").mkdir()
+            (path / "HEAD").write_text("ref: refs/heads/none\n")
+            version = 0 if format == "sha1" else 1
+            extension = f"[extensions]\n\tobjectformat = {format}\n" if version else ""
+            (path / "config").write_text(
+                f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}"
+            )
+        return _MADE[format].name
+
+
+_MAKING = threading.Lock()
+_MADE: dict[str, tempfile.TemporaryDirectory[str]] = {}
