@@ -7,7 +7,7 @@ function detailViews(details) {
   const facts = [], views = [];
   for (const [name, value] of Object.entries(details)) {
     if (value === null || typeof value !== "object") facts.push([name, value]);
-    else if (Object.keys(value).length) views.push(h("h5", {}, words(name)), view(name, value));
+    else if (Object.keys(value).length) views.push(h("h5", {}, words(name)), view(name, value, details));
   }
   return [...(facts.length ? [factList(facts)] : []), ...views];
 }
@@ -17,11 +17,12 @@ const plain = (value) => (typeof value === "string" ? value : JSON.stringify(val
 const isPlain = (value) => value === null || typeof value !== "object";
 const isRow = (value) => Array.isArray(value) && value.every(isPlain);
 
-function view(name, value) {
+/** `beside` is the object that holds the value: pairs of tensor names beside a renaming are rows, keys are a tree. */
+function view(name, value, beside) {
   if (name === "histogram") return histogram(value) ?? generic(value);
   if (name === "renaming" && !Array.isArray(value) && Object.values(value).every(isPlain)) return renaming(value);
   if (name === "tokens" && Array.isArray(value) && value.every(isPlain)) return tokenList(value);
-  if (name === "pairs" && Array.isArray(value) && value.every((row) => isRow(row) && row.length >= 2)) return pairView(value);
+  if (name === "pairs" && Array.isArray(value) && value.every((row) => isRow(row) && row.length >= 2)) return pairView(value, !beside.renaming);
   return generic(value);
 }
 
@@ -36,7 +37,7 @@ function generic(value) {
     const facts = Object.entries(value).filter(([, item]) => isPlain(item));
     const deeper = Object.entries(value).filter(([, item]) => !isPlain(item));
     return h("div", {}, facts.length ? factList(facts) : null,
-      deeper.map(([name, item]) => folded(words(name), () => view(name, item))));
+      deeper.map(([name, item]) => folded(words(name), () => view(name, item, value))));
   }
   if (value.every(isRow) && value.length) return table([], value);
   if (value.length && value.every((item) => item && !Array.isArray(item) && typeof item === "object" && Object.values(item).every(isPlain))) {
@@ -77,9 +78,8 @@ function table(heads, rows) {
 }
 
 /** Keys of A and of B with what they share: a tree where the keys are dotted paths, else a table. */
-function pairView(rows) {
-  const dotted = rows.filter((row) => String(row[0]).includes(".")).length;
-  if (dotted && rows.length <= MANY && rows.every((row) => row.length === 3)) return keyTree(rows);
+function pairView(rows, asTree) {
+  if (asTree && rows.some((row) => String(row[0]).includes(".")) && rows.length <= MANY && rows.every((row) => row.length === 3)) return keyTree(rows);
   const extra = Math.max(...rows.map((row) => row.length)) - 2;
   return table(["In A", "In B", ...["Shared value", "", ""].slice(0, extra)], rows);
 }

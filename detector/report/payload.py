@@ -107,7 +107,7 @@ def _finding(finding: Finding, paths: dict[str, _Paths]) -> Json:
 
 
 def _blocks(finding: Finding) -> Json:
-    """Aligned lines as six numbers each, the starts as steps from the block before: small numbers pack well."""
+    """Aligned lines as numbers, the starts as steps from the block before: small numbers pack well."""
     packed_blocks: list[Json] = []
     before_a = before_b = 0
     for block in finding.lines:

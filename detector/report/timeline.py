@@ -45,10 +45,13 @@ def timeline(report: Report) -> Timeline | None:
     dated.sort(key=lambda item: (item[0], item[1].side, item[1].text))
     first, last = dated[0][0], dated[-1][0]
     span = max(last - first, 3600.0)
-    axis = LANE * MOST_LANES + 22
     ends: dict[tuple[str, int], float] = {}
-    marks = tuple(_mark(event, _x((moment - first) / span), axis, ends) for moment, event in dated)
-    return Timeline(marks, _ticks(first, span), axis, axis * 2 + 14)
+    placed = [_placed(event, _x((moment - first) / span), ends) for moment, event in dated]
+    above, below = (1 + max((lane for side, lane in ends if side == name), default=0) for name in "ab")
+    axis = LANE * above + 14
+    return Timeline(
+        tuple(_mark(*item, axis) for item in placed), _ticks(first, span), axis, axis + LANE * below + 22
+    )
 
 
 def _moment(text: str) -> float | None:
@@ -63,19 +66,25 @@ def _x(part: float) -> float:
     return round(LEFT + part * (WIDTH - LEFT - RIGHT), 1)
 
 
-def _mark(event: Event, x: float, axis: float, ends: dict[tuple[str, int], float]) -> Mark:
-    """Place the label in the nearest line with room; `ends` holds where each line's last label ends."""
+def _placed(
+    event: Event, x: float, ends: dict[tuple[str, int], float]
+) -> tuple[Event, float, str, float, int]:
+    """Find the nearest line with room for the label; `ends` holds where each line's last label ends."""
     label = one_line(event.text, 48)
     length = width(label) * LETTER + 10
     start = min(x, WIDTH - RIGHT - length)
     for lane in range(MOST_LANES):
         if ends.get((event.side, lane), 0.0) <= start:
             ends[event.side, lane] = start + length
-            offset = LANE * (lane + 1)
-            return Mark(
-                event, x, label, round(start, 1), axis - offset if event.side == "a" else axis + offset + 22
-            )
-    return Mark(event, x)
+            return event, x, label, start, lane
+    return event, x, "", 0.0, 0
+
+
+def _mark(event: Event, x: float, label: str, start: float, lane: int, axis: float) -> Mark:
+    offset = LANE * lane
+    return Mark(
+        event, x, label, round(start, 1), axis - 16 - offset if event.side == "a" else axis + 26 + offset
+    )
 
 
 def _ticks(first: float, span: float) -> tuple[tuple[float, str], ...]:
