@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from detector.match.model import Rename as Rename
+from detector.match.model import Site as Site
 from detector.snapshot.model import Notice
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
@@ -40,33 +42,6 @@ class Aligned:
     bits: float
     a: int = 0
     b: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One place where a rename shows."""
-
-    a_path: str
-    a_line: int
-    b_path: str
-    b_line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """A name of A and the name of B that stands in its place.
-
-    `agreeing` counts the sites where both stand in corresponding places, `contradicting` those where
-    either stands opposite to another name. kind: "function", "class", "attribute", "parameter",
-    "variable", "module" from code; evidence classes add their own ("key", "tensor", "file").
-    """
-
-    kind: str
-    a: str
-    b: str
-    agreeing: int
-    contradicting: int = 0
-    sites: tuple[Site, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

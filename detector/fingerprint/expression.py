@@ -169,7 +169,7 @@ class Expressions:
         """`object.attribute`, read."""
         target, attribute = split(node)
         if self.is_receiver(target):
-            self.pending.append(attribute)
+            self.pending.append(f".{attribute}")
             known = self.env.get(f".{attribute}")
             if known is not None:
                 return known
@@ -186,7 +186,7 @@ class Expressions:
                 self.pending.append(attribute)
                 return own(attribute)
         if self.is_own(attribute):
-            self.pending.append(attribute)
+            self.pending.append(f".{attribute}")
             return VARIABLE
         return self.attribute(attribute, base)
 
@@ -208,7 +208,7 @@ class Expressions:
     def store(self, base: Term, name: str, value: Term) -> Term:
         """`object.name = value`."""
         if self.is_own(name):
-            self.pending.append(name)
+            self.pending.append(f".{name}")
             return self.operation("store own", base, value)
         return self.operation("store", self.attribute(name, base), value)
 

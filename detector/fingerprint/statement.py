@@ -189,7 +189,7 @@ class Statements(Containers):
             if self.is_receiver(base):
                 self.env[f".{name}"] = value
                 if value.node >= 0:
-                    self.record.names.append(name)
+                    self.record.names.append(f".{name}")
                     self.record.nodes.append(value.node)
             else:
                 self.store(self.value(base), name, value)

@@ -69,7 +69,7 @@ class Record:
 
     `terms`: five hashes a node, in the order of `LEVELS`; `places`: the node's statement;
     `statements`: (first line, last line); `uses`: (name, node) for each renamable name that stands
-    directly under the node, or is bound to it; `calls`: own functions and classes that are called.
+    directly under the node, or is bound to it (attributes with a leading dot); `calls`: own functions and classes that are called.
     """
 
     __slots__ = ("calls", "names", "nodes", "places", "statements", "terms")

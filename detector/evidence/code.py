@@ -1,0 +1,266 @@
+"""Code: units of the two sides that compute the same, located, aligned and weighed (docs/method.md)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.background import Background
+from detector.candidate.bag import Bags, bags
+from detector.candidate.candidate import candidates
+from detector.evidence.explanation import Explanations
+from detector.evidence.finding import (
+    Aligned,
+    Edge,
+    Evidence,
+    Extent,
+    Finding,
+    Graph,
+    Node,
+    Reason,
+    Rename,
+    Span,
+    Strength,
+    Transformation,
+)
+from detector.evidence.registry import Context
+from detector.fingerprint.fingerprint import Fingerprint
+from detector.fingerprint.workers import Prints, fingerprint_snapshots
+from detector.match.alignment import Pairing, align, pair_nodes
+from detector.match.chance import Law, law, own_score
+from detector.match.correspondence import Match, Matches, Side, correspond
+from detector.match.relation import relations
+from detector.match.rename import Vote, rename_map, votes
+from detector.snapshot.model import Notice, Snapshot
+from detector.unit.source import read_source
+
+_REASONS = 5
+_FEWEST_NODES = 3
+"""a unit with fewer dataflow nodes says nothing"""
+_SCALE: tuple[tuple[float, Strength], ...] = (
+    (1e-12, "very strong"), (1e-6, "strong"), (1e-3, "moderate"), (1.0, "weak"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both sides, ready to be matched, and what a finding needs besides."""
+
+    a: Side
+    b: Side
+    texts_a: dict[str, list[str]]
+    texts_b: dict[str, list[str]]
+    background: Background
+    law: Law
+
+
+def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
+    """Compare the Python code of two snapshots."""
+    background = Background.open()
+    sides = fingerprint_snapshots([a, b, *context.upstreams], context.options.jobs, context.progress)
+    prints_a, prints_b, *upstreams = sides
+    context.progress("match", 0, 1)
+    side_a, side_b = _side(prints_a, background), _side(prints_b, background)
+    matches = correspond(
+        side_a, side_b, candidates(side_a.bags, side_b.bags), law(), context.options.threshold
+    )
+    compared = Comparison(
+        side_a, side_b, _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b"), background, law()
+    )
+    explanations = Explanations.of(
+        side_a.bags, side_b.bags, [(u.label, bags(p.fingerprints, background.bits)) for u, p in zip(context.upstreams, upstreams, strict=True)], background
+    )  # fmt: skip
+    findings, found_votes = _findings(compared, matches, explanations)
+    renames = _named(rename_map(found_votes), compared, matches)
+    context.progress("match", 1, 1)
+    return Evidence(
+        findings=tuple(findings),
+        renames=renames,
+        notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
+        graph=_graph(compared, matches),
+        extent_a=_extent(prints_a, side_a, {m.a for m in matches.matches}),
+        extent_b=_extent(prints_b, side_b, {m.b for m in matches.matches}),
+        chance_findings=matches.chance_findings,
+    )
+
+
+def _side(prints: Prints, background: Background) -> Side:
+    units = [unit for unit in prints.fingerprints if len(unit.places) >= _FEWEST_NODES or unit.unit.kind == "class"]
+    return Side(units, bags(units, background.bits), relations(units))
+
+
+def _sided(prints: Prints, side: str) -> list[Notice]:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return [replace(notice, side=side) for notice in prints.notices]
+
+
+def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict[str, list[str]]:
+    """Lines of the files that hold matched units."""
+    paths = {side.units[getattr(match, which)].unit.path for match in matches.matches}
+    contents = snapshot.read(sorted(paths))
+    return {path: read_source(path, c).text.decode("utf-8", "replace").split("\n") for path, c in contents.items()}
+
+
+def _findings(
+    compared: Comparison, matches: Matches, explanations: Explanations
+) -> tuple[list[Finding], list[Vote]]:
+    """One finding for each main match with the parts that belong to it."""
+    explained = explanations.of_matches(matches.matches)
+    found: list[Finding] = []
+    all_votes: list[Vote] = []
+    for match, reasons in zip(matches.matches, explained, strict=True):
+        finding, cast = _finding(compared, match, reasons)
+        found.append(finding)
+        if not reasons:
+            all_votes += cast
+    return found, all_votes
+
+
+def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> tuple[Finding, list[Vote]]:
+    unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
+    pairing = pair_nodes(unit_a, unit_b, compared.background.bits)
+    cast = votes(unit_a, unit_b, pairing)
+    lines = align(unit_a, unit_b, pairing)
+    weight = sum(line.weight for line in lines) or 1.0
+    span_a, span_b = _span(unit_a), _span(unit_b)
+    return Finding(
+        kind="code",
+        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} compute the same in large part",
+        strength=_strength(match.e_value),
+        bits=round(match.bits, 1),
+        e_value=float(f"{match.e_value:.3g}"),
+        a=(span_a,),
+        b=(span_b,),
+        lines=tuple(
+            Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in lines
+        ),
+        renames=rename_map(cast)[:40],
+        transformations=_transformations(compared, match, pairing, unit_a, unit_b),
+        explained_by=explained,
+        reasons=_reasons(compared, unit_a, unit_b, pairing),
+        details={
+            "share_a": round(min(1.0, match.score / max(1e-9, own_score(compared.a.bags, match.a))), 3),
+            "share_b": round(min(1.0, match.score / max(1e-9, own_score(compared.b.bags, match.b))), 3),
+        },
+    ), cast
+
+
+def _span(unit: Fingerprint) -> Span:
+    return Span(unit.unit.path, unit.unit.name, unit.unit.start_line, unit.unit.end_line)
+
+
+def _strength(e_value: float) -> Strength:
+    return next((strength for limit, strength in _SCALE if e_value <= limit), "none")
+
+
+def _transformations(
+    compared: Comparison, match: Match, pairing: Pairing, a: Fingerprint, b: Fingerprint
+) -> tuple[Transformation, ...]:
+    """What happened between the two, as far as the terms tell."""
+    text_a, text_b = _text(compared.texts_a, a), _text(compared.texts_b, b)
+    part: tuple[Transformation, ...] = ()
+    if match.part:
+        part = ("split",) if own_score(compared.a.bags, match.a) > own_score(compared.b.bags, match.b) else ("merged",)
+    if text_a and text_a == text_b:
+        return ("identical", *part)
+    same = set(a.terms[:, 2].tolist()) == set(b.terms[:, 2].tolist())
+    names_same = a.names == b.names and a.unit.name.rpartition(".")[2] == b.unit.name.rpartition(".")[2]
+    if same:
+        return ("reformatted" if names_same else "renamed", *part)
+    exact = float(np.mean(pairing.level <= 2)) if len(pairing.level) else 0.0
+    if exact < 0.35:
+        return ("restructured", "ported", *part) if _frameworks_differ(a, b) else ("restructured", *part)
+    changed: tuple[Transformation, ...] = ("restructured",) if names_same else ("renamed", "restructured")
+    return (*changed, *part)
+
+
+def _frameworks_differ(a: Fingerprint, b: Fingerprint) -> bool:
+    """Do the two hold hardly any operation in common at the exact level?"""
+    left, right = set(a.terms[:, 0].tolist()), set(b.terms[:, 0].tolist())
+    return len(left & right) < 0.3 * min(len(left), len(right))
+
+
+def _text(texts: dict[str, list[str]], unit: Fingerprint) -> str:
+    lines = texts.get(unit.unit.path, [])[unit.unit.start_line - 1 : unit.unit.end_line]
+    return "\n".join(lines)
+
+
+def _reasons(compared: Comparison, a: Fingerprint, b: Fingerprint, pairing: Pairing) -> tuple[Reason, ...]:
+    """The rarest things the two have in common, a statement each, in words."""
+    functions = compared.background.functions
+    seen: set[int] = set()
+    reasons: list[Reason] = []
+    rarity = compared.background.bits(a.terms[pairing.a, pairing.level].view(np.uint64))
+    for at in np.argsort(-rarity, kind="stable").tolist():
+        place = int(a.places[pairing.a[at]])
+        if place in seen or len(reasons) == _REASONS:
+            continue
+        seen.add(place)
+        line_a = int(a.statements[place, 0])
+        line_b = int(b.statements[b.places[pairing.b[at]], 0])
+        written = compared.texts_a.get(a.unit.path, [""])[line_a - 1 : line_a]
+        count = max(1, round(functions * 2.0 ** -float(rarity[at])))
+        many = f"in about {count:,}" if count > 1 else "in at most one"
+        text = f"{' '.join((written or [''])[0].split())[:120]}: its rarest operation stands {many} of {functions:,} public functions"
+        reasons.append(Reason(text, round(float(rarity[at]), 1), line_a, line_b))
+    return tuple(reasons)
+
+
+def _named(renames: tuple[Rename, ...], compared: Comparison, matches: Matches) -> tuple[Rename, ...]:
+    """Renames of matched functions and of classes whose members match, before those of names within."""
+    members: dict[str, Counter[str]] = defaultdict(Counter)
+    functions: Counter[tuple[str, str]] = Counter()
+    for match in matches.matches:
+        name_a, name_b = compared.a.units[match.a].unit.name, compared.b.units[match.b].unit.name
+        class_a, _, last_a = name_a.rpartition(".")
+        class_b, _, last_b = name_b.rpartition(".")
+        kinds = compared.a.units[match.a].unit.kind, compared.b.units[match.b].unit.kind
+        if kinds == ("class", "class"):
+            members[name_a][name_b] += 1
+        elif "module" not in kinds and last_a != last_b and not match.part:
+            functions[last_a, last_b] += 1
+        if class_a and class_b and kinds == ("method", "method"):
+            members[class_a][class_b] += 1
+    classes = []
+    for name_a, counts in members.items():
+        name_b, agreeing = counts.most_common(1)[0]
+        if name_a != name_b:
+            classes.append(Rename("class", name_a, name_b, agreeing, counts.total() - agreeing))
+    units = [Rename("function", a, b, n) for (a, b), n in functions.items()]
+    known = {(rename.a, rename.b) for rename in (*classes, *units)}
+    rest = [rename for rename in renames if (rename.a, rename.b) not in known]
+    return tuple(sorted((*classes, *units, *rest), key=lambda r: (-(r.agreeing - r.contradicting), r.kind, r.a, r.b)))
+
+
+def _graph(compared: Comparison, matches: Matches) -> Graph:
+    """Matched units, the matches, and how matched units of one side are joined."""
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    for side, letter in ((compared.a, "a"), (compared.b, "b")):
+        rows = sorted({getattr(match, letter) for match in matches.matches})
+        ids = {row: f"{letter}:{side.units[row].unit.path}::{side.units[row].unit.name}" for row in rows}
+        for row in rows:
+            unit = side.units[row].unit
+            nodes.append(Node(ids[row], "a" if letter == "a" else "b", unit.path, unit.name, unit.kind))
+        edges += [
+            Edge(ids[source], ids[target], edge["kind"])
+            for source, target, edge in sorted(side.graph.edges(data=True), key=lambda e: e[:2])
+            if source in ids and target in ids
+        ]
+    for match in matches.matches:
+        left, right = compared.a.units[match.a].unit, compared.b.units[match.b].unit
+        edges.append(Edge(f"a:{left.path}::{left.name}", f"b:{right.path}::{right.name}", "match", round(match.bits, 1)))
+    return Graph(tuple(nodes), tuple(edges))
+
+
+def _extent(prints: Prints, side: Side, matched: set[int]) -> Extent:
+    """Share of the side's score that lies in matched units."""
+    whole = sum(own_score(side.bags, row) for row in range(len(side.units)))
+    covered = sum(own_score(side.bags, row) for row in matched)
+    return Extent(len(prints.fingerprints), prints.lines, round(covered / whole, 4) if whole else 0.0)
+
+

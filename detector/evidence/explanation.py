@@ -1,0 +1,68 @@
+"""What accounts for a match other than one side's having it from the other: upstreams and public code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.background import Background
+from detector.candidate.bag import Bags
+from detector.candidate.candidate import joined
+from detector.match.chance import shared
+from detector.match.correspondence import Match
+
+_COVERS = 0.75
+"""part of a match's score that an upstream's unit must hold as well to account for it"""
+_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Upstreams (label and bags) and the background's commons, to be asked about matches."""
+
+    a: Bags
+    b: Bags
+    upstreams: Sequence[tuple[str, Bags]]
+    background: Background
+    kin: frozenset[str]
+
+    @classmethod
+    def of(cls, a: Bags, b: Bags, upstreams: Sequence[tuple[str, Bags]], background: Background) -> Explanations:
+        """Packages that are one of the sides, or were forked into it, are kin: they bear no witness."""
+        kin = {*background.commons.kin(a.terms), *background.commons.kin(b.terms)}
+        return cls(a, b, upstreams, background, frozenset(kin))
+
+    def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
+        """For each match the names of what explains it; empty where nothing does."""
+        pairs = [(self.a.of(match.a)[0], self.b.of(match.b)[0]) for match in matches]
+        public = self.background.commons.explain(pairs, self.kin) if pairs else []
+        found = []
+        holders = [(label, side, _holders(self.a, side)) for label, side in self.upstreams]
+        for match, explanations in zip(matches, public, strict=True):
+            names = [label for label, side, rows in holders if self._covered(match, side, rows.get(match.a, ()))]
+            for explanation in explanations:
+                names += [package for package in explanation.packages if package not in names]
+            found.append(tuple(names[:_NAMED]))
+        return found
+
+    def _covered(self, match: Match, upstream: Bags, rows: Sequence[int]) -> bool:
+        """Does one unit of the upstream hold nearly all that the match shares?"""
+        terms, gains = shared(self.a, self.b, match.a, match.b)
+        total = float(gains.sum())
+        return any(_held(terms, gains, upstream.of(row)[0]) >= _COVERS * total for row in rows)
+
+
+def _held(terms: NDArray[np.uint64], gains: NDArray[np.float32], other: NDArray[np.uint64]) -> float:
+    return float(gains[np.isin(terms, other)].sum())
+
+
+def _holders(a: Bags, upstream: Bags) -> dict[int, list[int]]:
+    """For each unit of A the upstream's units that share rare terms with it."""
+    pairs = joined(a, upstream)
+    rows: dict[int, list[int]] = {}
+    for unit, other in zip(pairs.a.tolist(), pairs.b.tolist(), strict=True):
+        rows.setdefault(unit, []).append(other)
+    return rows

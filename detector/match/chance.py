@@ -1,0 +1,83 @@
+"""How strong a match must be before coincidence is ruled out: scores, bit scores and E-values.
+
+The score of two units is the sum, over the distinct terms that both hold, of the bits by which a term is
+rarer than what a function of that size holds anyway:
+
+    S = sum over shared terms t of max(0, bits(t) - FREE - log2 max(1, n / TYPICAL))
+
+with n the smaller unit's number of dataflow nodes. FREE bits a term make the expected contribution of a
+term negative, as the local alignment theory demands (Karlin and Altschul 1990); the last part is the
+union bound over the nodes of a large function. Terms of one function overlap and go together, so S is not
+yet a number of bits: the highest S of unrelated units follows an extreme-value law, whose decay `rate` is
+fitted on unrelated packages and absorbs that dependence (Altschul et al. 1990; Pearson 1998):
+
+    E = K * pairs * exp(-rate * S),    bits = (rate * S - ln K) / ln 2,    E = pairs * 2^-bits
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.candidate.bag import Bags
+from detector.candidate.candidate import Candidates
+
+FREE = 4.0
+"""bits of a term that carry no score"""
+TYPICAL = 30.0
+"""dataflow nodes of a function, up to which size costs nothing"""
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The fitted extreme-value law: E = k * pairs * exp(-rate * score)."""
+
+    k: float
+    rate: float
+
+    def bits(self, score: float) -> float:
+        """The bit score: E = pairs * 2^-bits, whatever the background."""
+        return max(0.0, (self.rate * score - log(self.k)) / log(2))
+
+    def expected(self, score: float, pairs: float) -> float:
+        """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
+        return float(pairs) * 2.0 ** -min(self.bits(score), 1000.0)
+
+
+@lru_cache(maxsize=1)
+def law() -> Law:
+    """The law that ships with the background."""
+    fitted = json.loads(files("detector.background").joinpath("law.json").read_text("utf-8"))
+    return Law(fitted["k"], fitted["rate"])
+
+
+def shared(a: Bags, b: Bags, unit_a: int, unit_b: int) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """The terms that two units have in common, and what each adds to the score."""
+    terms_a, bits = a.of(unit_a)
+    terms_b, _ = b.of(unit_b)
+    common, at, _ = np.intersect1d(terms_a, terms_b, assume_unique=True, return_indices=True)
+    size = min(a.sizes[unit_a], b.sizes[unit_b])
+    gains = bits[at] - np.float32(FREE + np.log2(max(1.0, size / TYPICAL)))
+    kept = gains > 0
+    return common[kept], gains[kept]
+
+
+def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
+    """The score of each candidate pair."""
+    found = np.zeros(len(pairs))
+    for row, (unit_a, unit_b) in enumerate(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)):
+        found[row] = shared(a, b, unit_a, unit_b)[1].sum()
+    return found
+
+
+def own_score(side: Bags, unit: int) -> float:
+    """The score of a unit with itself: what a complete copy would reach."""
+    _, bits = side.of(unit)
+    gains = bits - np.float32(FREE + np.log2(max(1.0, side.sizes[unit] / TYPICAL)))
+    return float(gains[gains > 0].sum())
