@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from detector.evidence.finding import Event
@@ -24,6 +24,7 @@ class Mark:
     x: float
     label: str = ""
     label_x: float = 0.0
+    lane: int = 0
     label_y: float = 0.0
 
 
@@ -49,9 +50,8 @@ def timeline(report: Report) -> Timeline | None:
     placed = [_placed(event, _x((moment - first) / span), ends) for moment, event in dated]
     above, below = (1 + max((lane for side, lane in ends if side == name), default=0) for name in "ab")
     axis = LANE * above + 14
-    return Timeline(
-        tuple(_mark(*item, axis) for item in placed), _ticks(first, span), axis, axis + LANE * below + 22
-    )
+    marks = tuple(replace(mark, label_y=_height(mark.event.side, mark.lane, axis)) for mark in placed)
+    return Timeline(marks, _ticks(first, span), axis, axis + LANE * below + 22)
 
 
 def _moment(text: str) -> float | None:
@@ -66,9 +66,7 @@ def _x(part: float) -> float:
     return round(LEFT + part * (WIDTH - LEFT - RIGHT), 1)
 
 
-def _placed(
-    event: Event, x: float, ends: dict[tuple[str, int], float]
-) -> tuple[Event, float, str, float, int]:
+def _placed(event: Event, x: float, ends: dict[tuple[str, int], float]) -> Mark:
     """Find the nearest line with room for the label; `ends` holds where each line's last label ends."""
     label = one_line(event.text, 48)
     length = width(label) * LETTER + 10
@@ -76,15 +74,12 @@ def _placed(
     for lane in range(MOST_LANES):
         if ends.get((event.side, lane), 0.0) <= start:
             ends[event.side, lane] = start + length
-            return event, x, label, start, lane
-    return event, x, "", 0.0, 0
+            return Mark(event, x, label, round(start, 1), lane)
+    return Mark(event, x)
 
 
-def _mark(event: Event, x: float, label: str, start: float, lane: int, axis: float) -> Mark:
-    offset = LANE * lane
-    return Mark(
-        event, x, label, round(start, 1), axis - 16 - offset if event.side == "a" else axis + 26 + offset
-    )
+def _height(side: str, lane: int, axis: float) -> float:
+    return axis - 16 - LANE * lane if side == "a" else axis + 26 + LANE * lane
 
 
 def _ticks(first: float, span: float) -> tuple[tuple[float, str], ...]:
