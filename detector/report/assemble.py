@@ -88,8 +88,20 @@ def _identified(findings: Iterable[Finding]) -> list[Finding]:
     for finding in sorted(findings, key=lambda finding: (-finding.bits, finding.title, repr(finding.a))):
         digest = _digest(finding)
         seen[digest] += 1
-        named.append(replace(finding, id=digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"))
+        number = "" if seen[digest] == 1 else f"-{seen[digest]}"
+        named.append(replace(_in_floats(finding), id=f"{digest}{number}"))
     return named
+
+
+def _in_floats(finding: Finding) -> Finding:
+    """Whole numbers of bits as floats, so that a report read back from JSON equals the one written."""
+    return replace(
+        finding,
+        bits=float(finding.bits),
+        e_value=None if finding.e_value is None else float(finding.e_value),
+        lines=tuple(replace(each, bits=float(each.bits)) for each in finding.lines),
+        reasons=tuple(replace(each, bits=float(each.bits)) for each in finding.reasons),
+    )
 
 
 def _digest(finding: Finding) -> str:

@@ -47,7 +47,7 @@ def summary(report: Report, console: Console) -> None:
         _section(f"Strongest findings ({min(STRONGEST, len(counting))} of {len(counting):,})", console)
         console.print(_findings(counting[:STRONGEST]))
     if apart := len(report.findings) - len(counting):
-        console.print(f"  {apart:,} more are set apart: an upstream or common public code accounts for them.")
+        console.print(f"  Set apart, since an upstream or common public code accounts for them: {apart:,}")
     renames = [rename for rename in report.renames if rename.a != rename.b]
     if renames:
         _section("Rename map", console)

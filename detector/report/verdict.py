@@ -54,8 +54,10 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("very strong", Weight(strong=4, classes=3, bits=2000, consistency=0.7)),
     ("strong", Weight(strong=3, moderate=5, bits=1500, share=0.05, consistency=0.6)),
     ("strong", Weight(strong=2, classes=2, bits=1000, consistency=0.6)),
+    ("strong", Weight(strong=3, classes=3, consistency=0.6)),
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=400)),
+    ("moderate", Weight(strong=1, classes=2)),
     ("moderate", Weight(moderate=4, bits=800)),
     ("weak", Weight(findings=1)),
 )
@@ -148,10 +150,14 @@ def _sites(renames: Sequence[Rename]) -> tuple[int, int]:
 def _sentence(verdict: Strength, count: int, shares: tuple[float, float]) -> str:
     if verdict == "none":
         return "No evidence of common origin was found."
-    found = f"{count:,} independent finding{'s' if count != 1 else ''}"
+    found = _findings(count, "independent ")
     if any(shares):
         found += f", covering {wording.share(shares[0])} of A's code and {wording.share(shares[1])} of B's"
     return f"{verdict.capitalize()} evidence of common origin: {found}."
+
+
+def _findings(count: int, what: str = "") -> str:
+    return f"{count:,} {what}finding{'' if count == 1 else 's'}"
 
 
 def _rests_on(
@@ -165,10 +171,8 @@ def _rests_on(
         return
     best = max(alone, key=lambda finding: finding.bits)
     law = f", E = {wording.e_value(best.e_value)}" if best.e_value is not None else ""
-    yield (
-        f"{len(alone):,} independent findings that nothing else explains, {weight.strong:,} of them strong; "
-        f"the one with most bits is {best.title} ({wording.bits(best.bits)} bits{law})"
-    )
+    found = f"{_findings(len(alone), 'independent ')} that nothing else explains, {weight.strong:,} of them strong"
+    yield (f"{found}; the one with most bits is {best.title} ({wording.bits(best.bits)} bits{law})")
     if any(shares):
         covered = [wording.share(share) for share in shares]
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
@@ -190,7 +194,7 @@ def _would_change(verdict: Strength, weight: Weight, apart: int, warnings: Seque
         yield "a source that both sides build on: give it as upstream, and what it accounts for is set apart"
         yield "the same authors on both sides, or a licence that allows it: origin is judged here, not right"
     if apart:
-        yield f"{apart:,} findings do not count, since an upstream or common public code accounts for them"
+        yield f"{_findings(apart)} set apart: an upstream or common public code accounts for them"
     if lacking := _lacking(verdict, weight):
         yield lacking
     if warnings:
