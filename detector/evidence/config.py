@@ -17,16 +17,15 @@ from dataclasses import dataclass, replace
 from detector.background.rarity import rarity
 from detector.evidence.finding import Evidence, Finding, Json, Reason, Rename, Site, Strength
 from detector.evidence.known import known
+from detector.evidence.rare import is_rare
 from detector.evidence.readers.settings import Settings, read_settings
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import Entry
 from detector.snapshot.model import Snapshot
 
-RARE_KEY = 7.0
-"""bits from which a key counts as a choice of its author"""
 ORDINARY_BITS = 1.0
 """most that an entry with an ordinary key carries"""
-MOST_ENTRY_BITS = 16.0
+MOST_VALUE_BITS = 16.0
 LEAST_PAIR_BITS = 8.0
 """pairs of places below this are not reported"""
 MOST_BITS = 400.0
@@ -72,10 +71,9 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
 
 def entry_bits(entry: Entry) -> tuple[float, bool]:
     """(bits, whether the key is rare) of holding the same value under the same key."""
-    key_bits = rarity("key", entry.key)
-    if entry.key.isdigit() or key_bits < RARE_KEY or entry.key in known().tool_keys:
+    if entry.key.isdigit() or entry.key in known().tool_keys or not is_rare("key", entry.key):
         return min(ORDINARY_BITS, rarity("entry", entry.text) / 10), False
-    return min(MOST_ENTRY_BITS, max(key_bits, rarity("entry", entry.text))), True
+    return max(rarity("key", entry.key), rarity("entry", entry.text)), True
 
 
 def value_bits(value: str) -> float:
@@ -85,12 +83,12 @@ def value_bits(value: str) -> float:
     few of those. A string has one bit for each character after the tenth. Neither exceeds 16.
     """
     if value.startswith('"'):
-        return min(MOST_ENTRY_BITS, max(0.0, len(value) - 12.0))
+        return min(MOST_VALUE_BITS, max(0.0, len(value) - 12.0))
     digits = value.lstrip("-").split("e")[0].replace(".", "").strip("0")
     if not digits.isdigit():
         return 0.0
     number = int(digits)
-    return 0.0 if number & (number - 1) == 0 else min(MOST_ENTRY_BITS, max(0.0, 3.3 * (len(digits) - 2)))
+    return 0.0 if number & (number - 1) == 0 else min(MOST_VALUE_BITS, max(0.0, 3.3 * (len(digits) - 2)))
 
 
 def _pairs(side_a: Sequence[Settings], side_b: Sequence[Settings]) -> Iterator[tuple[Settings, Settings]]:

@@ -48,6 +48,7 @@ class Known:
     common_special: re.Pattern[str]
     tool_keys: frozenset[str]
     services: tuple[Service, ...]
+    constants: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +72,7 @@ def known() -> Known:
             Service(entry["name"], tuple(entry["modules"]), tuple(entry["marks"]))
             for entry in table["service"]
         ),
+        constants=frozenset(table["numbers"]["famous"]),
     )
 
 

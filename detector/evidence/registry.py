@@ -15,7 +15,7 @@ from detector.evidence.finding import Evidence
 from detector.options import Options
 from detector.snapshot.model import Snapshot
 
-CLASSES: tuple[str, ...] = ("identical", "code", "config", "tokenizer", "weights")
+CLASSES: tuple[str, ...] = ("identical", "code", "config", "tokenizer", "leftovers", "weights")
 
 
 @dataclass(frozen=True, slots=True)

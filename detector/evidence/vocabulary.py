@@ -13,36 +13,42 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from detector.evidence.finding import Json
 
-LexemeKind = Literal["name", "string", "prose", "number"]
-
 _TRIPLE = r'"""(?:[^"\\]+|\\.?|"(?!""))*(?:"""|\Z)' + r"|'''(?:[^'\\]+|\\.?|'(?!''))*(?:'''|\Z)"
 _SINGLE = r'"(?:[^"\\\n]+|\\.?)*"?' + r"|'(?:[^'\\\n]+|\\.?)*'?"
-_LEXEME = re.compile(
-    rf"(?P<comment>\#[^\n]*)|(?P<string>[A-Za-z]{{0,2}}(?:{_TRIPLE}|{_SINGLE}))"
-    r"|(?P<name>[^\W\d]\w*)|(?P<number>\d[\w.]*(?:(?<=[eE])[-+]\d+)?)",
-    re.DOTALL,
-)
-_QUOTES = re.compile(r"^[A-Za-z]{0,2}(\"\"\"|'''|\"|')")
+_QUOTED = re.compile(rf"\#[^\n]*|{_TRIPLE}|{_SINGLE}", re.DOTALL)
+_PREFIX = re.compile(r"(?<!\w)[bBuUrRfFtT]{1,2}\Z")
+_NAME = re.compile(r"\b[^\W\d]\w*")
+_NUMBER = re.compile(r"\b\d[\w.]*(?:(?<=[eE])[-+]\d+)?")
 _INTERPOLATION = re.compile(r"\{[^{}\n]*\}")
 _ESCAPED_SPACE = re.compile(r"\\[nrt\n]")
 _KEYWORDS = frozenset((*keyword.kwlist, *keyword.softkwlist, "print", "self", "cls"))
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _INDENT = 80
 """characters before a docstring that may be its indentation"""
 DEEPEST = 64
 """levels of nesting that `entries` follows; deeper data is not settings"""
 
 
-class Lexeme(NamedTuple):
-    """One word of a source text. `prose` is a comment block or a docstring; `offset` counts characters."""
+class Quotation(NamedTuple):
+    """A string literal, or a comment block or docstring (`prose`); `offset` counts characters from 0."""
 
-    kind: LexemeKind
+    kind: Literal["string", "prose"]
     text: str
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lexemes:
+    """All words of one Python text; names and numbers are those that stand outside of quotations."""
+
+    quotations: tuple[Quotation, ...]
+    names: frozenset[str]
+    numbers: frozenset[str]
 
 
 class Entry(NamedTuple):
@@ -65,37 +71,42 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8-sig", "replace").replace("\0", "")
 
 
-def lexemes(text: str) -> Iterator[Lexeme]:
-    """The names, numbers, strings and prose of Python source in order.
+def lexemes(text: str) -> Lexemes:
+    """The names, numbers, strings and prose of Python source.
 
     Adjacent literals are joined as Python joins them, adjacent comment lines as a reader does. White
     space inside strings and prose is folded, and interpolated fields of f-strings are written `{}`.
     """
-    run: list[Lexeme] = []
+    code: list[str] = []
+    quotations: list[Quotation] = []
+    run: list[Quotation] = []
     end = 0
-    for found in _LEXEME.finditer(text):
-        lexeme = _lexeme(text, found)
-        if run and not (lexeme.kind == run[0].kind and text[end : found.start()].strip("\\ \t\r\n") == ""):
-            yield _joined(run)
+    for found in _QUOTED.finditer(text):
+        before = text[end : found.start()]
+        prefix = _PREFIX.search(before[-3:])
+        between = before[: len(before) - len(prefix.group())] if prefix else before
+        quotation = _quotation(text, found, prefix.group().lower() if prefix else "")
+        if run and (quotation.kind != run[0].kind or between.strip("\\ \t\r\n")):
+            quotations.append(_joined(run))
             run = []
+        run.append(quotation)
+        code.append(between)
         end = found.end()
-        if lexeme.kind in ("string", "prose"):
-            run.append(lexeme)
-        else:
-            yield lexeme
     if run:
-        yield _joined(run)
+        quotations.append(_joined(run))
+    bare = " ".join((*code, text[end:]))
+    names = frozenset(_NAME.findall(bare)) - _KEYWORDS
+    return Lexemes(tuple(quotations), names, frozenset(_NUMBER.findall(bare)))
 
 
 def identifiers(source: bytes) -> frozenset[str]:
     """Every name in Python source that is not one of the language's own words."""
-    names = (lexeme.text for lexeme in lexemes(decode(source)) if lexeme.kind == "name")
-    return frozenset(names) - _KEYWORDS
+    return lexemes(decode(source)).names
 
 
 def literals(source: bytes) -> frozenset[str]:
     """The contents of the string literals of Python source, docstrings apart, white space folded."""
-    return frozenset(lexeme.text for lexeme in lexemes(decode(source)) if lexeme.kind == "string")
+    return frozenset(found.text for found in lexemes(decode(source)).quotations if found.kind == "string")
 
 
 def entries(tree: Json) -> tuple[Entry, ...]:
@@ -108,59 +119,55 @@ def entries(tree: Json) -> tuple[Entry, ...]:
     stack: list[tuple[str, str, Json, int]] = [("", "", tree, 0)]
     while stack:
         path, key, value, depth = stack.pop()
-        if isinstance(value, dict) and depth < DEEPEST:
-            below = [
-                (f"{path}.{name}" if path else name, name, item, depth + 1) for name, item in value.items()
-            ]
-            stack.extend(reversed(below))
-        elif (
-            isinstance(value, list)
-            and depth < DEEPEST
-            and any(isinstance(item, dict | list) for item in value)
-        ):
-            stack.extend((f"{path}[{at}]", key, value[at], depth + 1) for at in reversed(range(len(value))))
-        elif not isinstance(value, dict | list) or depth < DEEPEST:
+        if not isinstance(value, dict | list):
             leaves.append(Entry(path, key, canonical(value)))
+        elif depth < DEEPEST:
+            below = _below(path, key, value)
+            if below is None:
+                leaves.append(Entry(path, key, canonical(value)))
+            else:
+                stack.extend((*item, depth + 1) for item in reversed(below))
     return tuple(leaves)
 
 
+def _below(path: str, key: str, value: dict[str, Json] | list[Json]) -> list[tuple[str, str, Json]] | None:
+    """(path, key, value) of what an object or a list of objects holds; None for a list of plain values."""
+    if isinstance(value, dict):
+        return [(f"{path}.{name}" if path else name, name, item) for name, item in value.items()]
+    if any(isinstance(item, dict | list) for item in value):
+        return [(f"{path}[{at}]", key, item) for at, item in enumerate(value)]
+    return None
+
+
 def canonical(value: Json) -> str:
-    """A value as text that is equal where the values are: 1e-05 and 0.00001, 1.0 and 1, sorted keys."""
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    """A value as text that is equal where the values are: 1e-05 and 0.00001, 1.0 and 1."""
+    return _ENCODER.encode([_plain(item) for item in value] if isinstance(value, list) else _plain(value))
 
 
 def _plain(value: Json) -> Json:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
 
 
-def _joined(run: list[Lexeme]) -> Lexeme:
+def _joined(run: list[Quotation]) -> Quotation:
     first = run[0]
-    return (
-        first
-        if len(run) == 1
-        else first._replace(text=(" " if first.kind == "prose" else "").join(part.text for part in run))
-    )
+    if len(run) == 1:
+        return first
+    return first._replace(text=(" " if first.kind == "prose" else "").join(part.text for part in run))
 
 
-def _lexeme(text: str, found: re.Match[str]) -> Lexeme:
-    kind = found.lastgroup
-    raw = found.group()
-    if kind in {"name", "number"}:
-        return Lexeme("name" if kind == "name" else "number", raw, found.start())
-    if kind == "comment":
-        return Lexeme("prose", " ".join(raw.lstrip("#!:").split()), found.start())
-    quotes = _QUOTES.match(raw)
-    mark = quotes.group(1) if quotes else ""
-    body = raw[quotes.end() if quotes else 0 :].removesuffix(mark)
-    prefix = raw[: raw.find(mark)].lower()
-    if "r" not in prefix:
+def _quotation(text: str, found: re.Match[str], prefix: str) -> Quotation:
+    raw, start = found.group(), found.start()
+    if raw[0] == "#":
+        return Quotation("prose", " ".join(raw.lstrip("#!:").split()), start)
+    mark = raw[:3] if raw.startswith(('"""', "'''")) else raw[0]
+    body = raw[len(mark) :].removesuffix(mark)
+    if "r" not in prefix and "\\" in body:
         body = _ESCAPED_SPACE.sub(" ", body)
     if "f" in prefix:
         body = _INTERPOLATION.sub("{}", body)
-    before = text[max(0, found.start() - _INDENT) : found.start()].rpartition("\n")[2]
-    is_prose = len(mark) == 3 and not before.strip()
-    return Lexeme("prose" if is_prose else "string", " ".join(body.split()), found.start())
+    is_prose = len(mark) == 3 and not text[max(0, start - _INDENT) : start].rpartition("\n")[2].strip(
+        "rRuU \t"
+    )
+    return Quotation("prose" if is_prose else "string", " ".join(body.split()), start)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from detector.evidence.readers.tree import Unreadable
+from detector.evidence.readers.unreadable import Unreadable
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 
 from detector.evidence.finding import Json
 from detector.evidence.readers.sentencepiece import CONTROL, USER_DEFINED, read_pieces
-from detector.evidence.readers.tree import Unreadable, read_tree
+from detector.evidence.readers.tree import read_tree
+from detector.evidence.readers.unreadable import Unreadable
 from detector.evidence.vocabulary import decode
 from detector.snapshot.model import File, Notice, Snapshot
 

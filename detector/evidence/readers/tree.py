@@ -1,37 +1,29 @@
 """JSON, YAML and TOML as plain trees, within limits that hostile files cannot pass.
 
-Parsing is left to `json`, PyYAML's safe loader and `tomllib`. What they leave open is closed here: depth
-(their parsers or composers recurse), the number of nodes, and YAML aliases, which are counted as if
-written out before anything is built, so that ten lines cannot stand for a billion nodes.
+Parsing is left to `json`, PyYAML and `tomllib`; a file nested so deeply that they give up is unreadable. Of
+PyYAML only the parser is used: `yaml_events` builds the tree within limits, and no tag constructs anything.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from detector.evidence.finding import Json
+from detector.evidence.readers.unreadable import Unreadable
+from detector.evidence.readers.yaml_events import compose
 from detector.evidence.vocabulary import decode
 from detector.snapshot.model import Notice, Snapshot
 
-if TYPE_CHECKING:
-    from yaml.events import Event
+__all__ = ["SUFFIXES", "Unreadable", "read_tree", "read_trees"]
 
 SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 """file names that `read_tree` understands"""
-MOST_YAML_NODES = 50_000
-"""nodes of a YAML file, aliases written out"""
 LARGEST_YAML = 2**20
 """bytes of a YAML or TOML file; settings are smaller, and these parsers are slow"""
-DEEPEST = 100
-"""levels of nesting in a YAML file"""
-
-
-class Unreadable(ValueError):
-    """Why a file gives no data, as a clause that follows its path: "is nested too deeply"."""
 
 
 def read_tree(path: str, data: bytes) -> Json:
@@ -91,43 +83,10 @@ def _yaml(data: bytes) -> Json:
     if len(data) > LARGEST_YAML:
         raise Unreadable(f"is larger than {LARGEST_YAML:,} bytes")
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = decode(data)
     try:
-        _refuse_explosion(yaml.parse(text, Loader=loader))
-        documents = [_as_json(document) for document in yaml.load_all(text, Loader=loader)]
+        return compose(yaml.parse(decode(data), Loader=loader))
     except yaml.YAMLError as error:
         raise Unreadable(f"is not valid YAML ({' '.join(str(error).split())[:120]})") from None
-    return documents[0] if len(documents) == 1 else documents
-
-
-def _refuse_explosion(events: Iterable[Event]) -> None:
-    """Raise Unreadable if the nodes, with aliases written out, are too many or too deep.
-
-    An alias to a node that is still open would contain itself and is refused.
-    """
-    from yaml import events as kinds  # noqa: PLC0415
-
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    total = 0
-    for event in events:
-        if isinstance(event, kinds.AliasEvent):
-            if event.anchor not in sizes:
-                raise Unreadable("has an alias to itself or to nothing")
-            total += sizes[event.anchor]
-        elif isinstance(event, kinds.CollectionStartEvent):
-            open_nodes.append((event.anchor, total))
-            total += 1
-        elif isinstance(event, kinds.CollectionEndEvent):
-            anchor, before = open_nodes.pop()
-            if anchor:
-                sizes[anchor] = total - before
-        elif isinstance(event, kinds.ScalarEvent):
-            total += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-        if total > MOST_YAML_NODES or len(open_nodes) > DEEPEST:
-            raise Unreadable("is too large or too deep once its aliases are written out")
 
 
 def _as_json(value: Any) -> Json:
