@@ -111,6 +111,26 @@ def _wait_for(port: int) -> None:
     raise AssertionError("the server did not start")
 
 
+class TestIncompleteServers:
+    """A repository that lacks objects of its own still gives what it has."""
+
+    @pytest.fixture
+    def incomplete(self, repository: Repository) -> Repository:
+        repository.drop(repository.git("rev-parse", "HEAD:config.json"))
+        return repository
+
+    def test_a_missing_blob_is_named_and_the_others_come(self, incomplete: Repository) -> None:
+        incomplete.git("config", "uploadpack.allowFilter", "true")
+        snapshot = open_snapshot(f"file://{incomplete.path}")
+        assert set(snapshot.read(FILES)) == {"model.py", "LICENSE"}
+        [notice] = snapshot.notices
+        assert (notice.where, notice.message.split(":")[0]) == ("config.json", "not sent by the server")
+
+    def test_without_filters_it_cannot_be_fetched(self, incomplete: Repository) -> None:
+        with pytest.raises(UncribError, match="lacks objects of its own and cannot be fetched"):
+            open_snapshot(f"file://{incomplete.path}")
+
+
 class TestRefresh:
     """A clone is brought up to date on use, and left alone offline."""
 

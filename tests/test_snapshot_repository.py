@@ -326,19 +326,19 @@ class TestLimits:
     def test_a_large_code_file_is_named_and_not_read(self, repository: Repository) -> None:
         repository.commit({"large.py": "x = 1\n" * 100})
         snapshot = open_snapshot(str(repository.path), Options(limits=Limits(file_bytes=100)))
-        assert "large.py: not read: 600 bytes are more than the limit file_bytes=100" in said(snapshot)
+        assert "not read: large.py, larger than the limit file_bytes=100" in said(snapshot)
         assert set(snapshot.read(file.path for file in snapshot.files)) == set(CODE)
 
     def test_a_data_file_may_be_larger_than_a_code_file(self, repository: Repository) -> None:
         repository.commit({"tokenizer.json": "1" * 1600, "vocab.json": "1" * 1601})
         snapshot = open_snapshot(str(repository.path), Options(limits=Limits(file_bytes=100)))
-        assert "not read: vocab.json larger than 16 times file_bytes (1,600 bytes)" in said(snapshot)
+        assert "not read: vocab.json, larger than 16 times the limit file_bytes=100" in said(snapshot)
         assert set(snapshot.read(["tokenizer.json", "vocab.json"])) == {"tokenizer.json"}
 
     def test_code_comes_before_data_when_there_is_too_much(self, repository: Repository) -> None:
         repository.commit({"a.json": "1" * 50, "z.py": "2" * 50})
         snapshot = open_snapshot(str(repository.path), Options(limits=Limits(total_bytes=90)))
-        assert "not read: a.json beyond the limit total_bytes=90" in said(snapshot)
+        assert "not read: a.json, beyond the limit total_bytes=90" in said(snapshot)
         assert "z.py" in snapshot.read(["a.json", "z.py"])
         assert "a.json" not in snapshot.read(["a.json", "z.py"])
 

@@ -18,25 +18,19 @@ def withhold(files: Sequence[File], limits: Limits) -> tuple[frozenset[str], lis
     `total_bytes` is used up. Objects that are not at hand have no size and cost nothing.
     """
     large = {file.path: file for file in files if (file.size or 0) > _most(file.path, limits)}
-    notices = [
-        Notice(
-            f"not read: {file.size:,} bytes are more than the limit file_bytes={limits.file_bytes:,}", path
-        )
-        for path, file in large.items()
-        if is_code(path)
-    ]
+    notices: list[Notice] = []
+    if code := [path for path in large if is_code(path)]:
+        why = f"larger than the limit file_bytes={limits.file_bytes:,}"
+        notices.append(Notice(f"not read: {listed(code)}, {why}", code[0]))
     if data := [path for path in large if is_readable(path) and not is_code(path)]:
-        most = DATA_FACTOR * limits.file_bytes
-        notices.append(
-            Notice(
-                f"not read: {listed(data)} larger than {DATA_FACTOR} times file_bytes ({most:,} bytes)",
-                data[0],
-            )
-        )
+        why = f"larger than {DATA_FACTOR} times the limit file_bytes={limits.file_bytes:,}"
+        notices.append(Notice(f"not read: {listed(data)}, {why}", data[0]))
     over = _beyond_total([file for file in files if file.path not in large], limits.total_bytes)
     if named := [file.path for file in over if is_readable(file.path)]:
         notices.append(
-            Notice(f"not read: {listed(named)} beyond the limit total_bytes={limits.total_bytes:,}", named[0])
+            Notice(
+                f"not read: {listed(named)}, beyond the limit total_bytes={limits.total_bytes:,}", named[0]
+            )
         )
     return frozenset(file.blob for file in (*large.values(), *over)), notices
 

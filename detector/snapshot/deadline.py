@@ -30,6 +30,5 @@ class Deadline:
 
     def error(self, source: str) -> UncribError:
         """What to tell the user when `source` took too long."""
-        return UncribError(
-            f"reading {source} took longer than the limit seconds={self.seconds:g}; raise it or try again"
-        )
+        limit = f"the limit seconds={self.seconds:g}"
+        return UncribError(f"reading {source} took longer than {limit}; raise it with --limit or try again")

@@ -119,19 +119,7 @@ def stream(
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
         stdin.write(given)
         stdin.seek(0)
-        try:
-            process = subprocess.Popen(
-                [_program(), *SAFE, *arguments],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=dict(env),
-                start_new_session=True,  # without a terminal ssh cannot ask; the whole group can be ended
-            )
-        except OSError as error:
-            raise UncribError(
-                f"git could not be started ({error.strerror}); check its installation"
-            ) from error
+        process = _start(arguments, env, stdin, stderr)
         guard = _Guard(process, source, deadline, watch)
         assert process.stdout is not None
         try:
@@ -152,6 +140,22 @@ def stream(
             stderr.seek(0)
             said = stderr.read(65536).decode("utf-8", "replace")
             raise GitError(explain(said, source), said)
+
+
+def _start(
+    arguments: Sequence[str], env: Mapping[str, str], stdin: IO[bytes], stderr: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [_program(), *SAFE, *arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=dict(env),
+            start_new_session=True,  # without a terminal ssh cannot ask; the whole group can be ended
+        )
+    except OSError as error:
+        raise UncribError(f"git could not be started ({error.strerror}); check its installation") from error
 
 
 def run(
@@ -232,6 +236,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
         r"Could not resolve host|Couldn't resolve|Name or service not known|unable to look up|"
         r"Temporary failure in name resolution",
         "the host of {source} could not be found; check the address and the network, or use --offline",
+    ),
+    (
+        r"repository corruption",
+        "{source} lacks objects of its own and cannot be fetched; if it is on this machine, give its path",
     ),
     (
         r"SSL certificate|server certificate|SSL_ERROR|TLS",
