@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background.archive import write_archive
-from detector.background.census import Census, census, counting
+from detector.background.census import Census, census, code_digest
 from detector.background.corpus import obtain, read_list
 from detector.background.rarity import KINDS
 from detector.background.sketch import sketches
 from detector.background.table import Table, tabulate
-from detector.background.weighing import Population, population, shares, unit_weights, word_shares
+from detector.background.weighing import Population, population, term_shares, word_shares
 from detector.errors import UncribError
 
 CAPACITY = {"term": 1_250_000, "word": 120_000, "text": 60_000, "key": 20_000, "entry": 40_000}
@@ -69,13 +69,13 @@ def build(
         progress("count packages", at, len(wanted))
     if not counted:
         raise UncribError(f"none of the packages in {packages} could be counted; the first: {skipped[0][1]}")
-    counted.sort(key=lambda census: census.name)
+    counted.sort(key=lambda census: census.package.name)
     progress("weigh terms", 0, 1)
-    people = population([census.bags for census in counted])
+    people = population([census.units.bags for census in counted])
     known = {line.requirement.partition("==")[0] for line in wanted if line.core}
     about, arrays = _contents(counted, people, known)
     write_archive(out, about, arrays)
-    _write_list(out.with_suffix(".tsv"), counted, people, skipped)
+    out.with_suffix(".tsv").write_text(_listing(counted, people, skipped), encoding="utf-8")
     progress("weigh terms", 1, 1)
     return Built(out, len(counted), about["functions"], people.size, tuple(skipped))
 
@@ -109,14 +109,14 @@ def _contents(
     counted: Sequence[Census], people: Population, known: AbstractSet[str]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and arrays; the packages named in `known` are core libraries."""
-    terms = tabulate(*shares(people.bags, unit_weights(people)), people.size, CAPACITY["term"])
+    terms = tabulate(*term_shares(people), CAPACITY["term"])
     tables = {"term": terms} | {
         kind: tabulate(*word_shares([census.lexicons[kind] for census in counted]), CAPACITY[kind])
         for kind in KINDS
     }
-    names = [name for census in counted for name in census.names]
-    packages = [census.name for census in counted]
+    packages = [census.package.name for census in counted]
     core = frozenset(at for at, name in enumerate(packages) if name in known)
+    names = [name for census in counted for name in census.units.names]
     commons, arrays = sketches(people, names, packages, core, terms)
     for kind, table in tables.items():
         arrays |= {f"{kind}.keys": table.keys, f"{kind}.steps": table.steps}
@@ -124,13 +124,13 @@ def _contents(
 
 
 def _about(counted: Sequence[Census], people: Population, tables: dict[str, Table]) -> dict[str, Any]:
-    packages = [f"{census.name}=={census.version}" for census in counted]
-    digest = blake2b(json.dumps([packages, counting()]).encode(), digest_size=4).hexdigest()
+    packages = [f"{census.package.name}=={census.package.version}" for census in counted]
+    digest = blake2b(json.dumps([packages, code_digest()]).encode(), digest_size=4).hexdigest()
     return {
         "name": "public machine-learning code",
         "version": f"{datetime.now(timezone.utc):%Y-%m-%d}-{digest}",
         "packages": packages,
-        "functions": _distinct_functions(counted, people),
+        "functions": len(np.unique(people.units[_functions(counted, people)])),
         "families": people.size,
         "unknown": {kind: table.unknown for kind, table in tables.items()},
     }
@@ -138,22 +138,17 @@ def _about(counted: Sequence[Census], people: Population, tables: dict[str, Tabl
 
 def _functions(counted: Sequence[Census], people: Population) -> NDArray[np.bool_]:
     """Which of the carriers are functions or methods."""
-    return np.concatenate([census.functions for census in counted])[people.origins] > 0
+    return np.concatenate([census.units.functions for census in counted])[people.origins] > 0
 
 
-def _distinct_functions(counted: Sequence[Census], people: Population) -> int:
-    return len(np.unique(people.units[_functions(counted, people)]))
-
-
-def _write_list(
-    path: Path, counted: Sequence[Census], people: Population, skipped: Sequence[tuple[str, str]]
-) -> None:
+def _listing(counted: Sequence[Census], people: Population, skipped: Sequence[tuple[str, str]]) -> str:
     """Name, version, licence and counts of each package, then the skipped ones with the reason."""
     functions = _functions(counted, people)
     lines = ["name\tversion\tlicence\tfiles\tunreadable_files\tfunctions\tdistinct_functions"]
-    for at, package in enumerate(counted):
-        held = people.units[functions & (people.packages == at)]
-        numbers = (package.files, package.skipped, int(package.functions.sum()), len(np.unique(held)))
-        lines.append("\t".join([package.name, package.version, package.licence, *map(str, numbers)]))
+    for at, one in enumerate(counted):
+        package, units = one.package, one.units
+        distinct = len(np.unique(people.units[functions & (people.packages == at)]))
+        row = (package.name, package.version, package.licence, units.files, units.skipped)
+        lines.append("\t".join(map(str, (*row, int(units.functions.sum()), distinct))))
     lines += [f"# skipped: {requirement}\t{' '.join(why.split())}" for requirement, why in skipped]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,106 +17,74 @@ from detector.background.family import Bags
 from detector.background.lexicon import Lexicon, read_lexicons
 from detector.background.rarity import KINDS, Kind
 
-if TYPE_CHECKING:
-    from detector.fingerprint.fingerprint import Declared, Fingerprint, World
-
-_SECONDS = 5.0
-"""time for the syntax tree of one file"""
+_TERM_CODE = ("unit", "fingerprint", "grammars/python")
+_WORD_CODE = ("evidence/vocabulary.py", "evidence/readers", "background/lexicon.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
-    """What was counted in one package. Unit i has the terms of set i and the name `names[i]`."""
+class Units:
+    """The units of a package. Unit i has the terms of set i and the name `names[i]`."""
 
-    name: str
-    version: str
-    licence: str
+    bags: Bags
+    names: tuple[str, ...]
+    """module and qualified name, dotted"""
+    functions: NDArray[np.uint8]
+    """1 for units that are functions or methods, 0 for classes and modules"""
     files: int
     """Python files that could be read"""
     skipped: int
     """Python files that could not"""
-    bags: Bags
-    functions: NDArray[np.uint8]
-    """1 for units that are functions or methods, 0 for classes and modules"""
-    names: tuple[str, ...]
-    """module and qualified name, dotted"""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What was counted in one package."""
+
+    package: Package
+    units: Units
     lexicons: dict[Kind, Lexicon]
 
 
 def census(package: Package, folder: Path) -> Census:
-    """Count a package, or take the count from the folder if the code that counts is still the same."""
-    kept = folder / f"{package.name}-{package.version}-{counting()}.npz"
-    if not kept.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _save(_count(package), kept)
-    return _load(kept)
+    """Count a package, or take the counts from the folder where the code that counts is still the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{package.name}-{package.version}"
+    units, words = (folder / f"{name}-{digest}.npz" for digest in (_code(_TERM_CODE), _code(_WORD_CODE)))
+    if not units.exists():
+        _save(units, _units_arrays(_count(package)))
+    if not words.exists():
+        _save(words, _lexicon_arrays(read_lexicons(package)))
+    return Census(package, _load_units(units), _load_lexicons(words))
 
 
-def counting() -> str:
+@lru_cache(maxsize=2)
+def _code(places: Iterable[str]) -> str:
     """Digest of the code and data that decide what is counted: a change there makes old counts void."""
-    root = Path(__file__).parents[1]
     digest = blake2b(digest_size=6)
-    for place in (
-        "unit",
-        "fingerprint",
-        "evidence/vocabulary.py",
-        "evidence/readers",
-        "background/census.py",
-    ):
-        path = root / place
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.read_bytes())
-    from detector.resources import grammar  # noqa: PLC0415
-
-    for name in ("locals.scm", "roles.toml", "apis.toml", "signatures.toml"):
-        digest.update(grammar("python", name).encode())
+    root = Path(__file__).parents[1]
+    for place in places:
+        path = root / place if (root / place).exists() else root.parent / place
+        for file in sorted(path.rglob("*.*")) if path.is_dir() else [path]:
+            if file.suffix in (".py", ".scm", ".toml"):
+                digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def _count(package: Package) -> Census:
-    units, files, skipped = _fingerprints(package)
-    terms = [np.setdiff1d(unit.terms, np.zeros(1, np.int64)).view(np.uint64) for unit in units]
+def _count(package: Package) -> Units:
+    from detector.fingerprint.workers import fingerprint_files  # noqa: PLC0415
+
+    contents = dict(package.read((".py",)))
+    prints = fingerprint_files(contents)
+    units = prints.fingerprints
+    terms = [np.unique(unit.terms).view(np.uint64) for unit in units]
     starts = np.concatenate(([0], np.cumsum([len(bag) for bag in terms], dtype=np.int64)))
-    return Census(
-        name=package.name,
-        version=package.version,
-        licence=package.licence,
-        files=files,
-        skipped=skipped,
+    return Units(
         bags=Bags(np.concatenate([*terms, np.zeros(0, np.uint64)]), starts),
-        functions=np.array([unit.unit.kind in ("function", "method") for unit in units], np.uint8),
         names=tuple(_dotted(unit.unit.path, unit.unit.name, unit.unit.kind) for unit in units),
-        lexicons=read_lexicons(package),
+        functions=np.array([unit.unit.kind in ("function", "method") for unit in units], np.uint8),
+        files=prints.files,
+        skipped=len(contents) - prints.files,
     )
-
-
-def _fingerprints(package: Package) -> tuple[list[Fingerprint], int, int]:
-    """Units of all files that can be read; one that cannot is passed over and counted."""
-    from detector.fingerprint.fingerprint import declare, fingerprints  # noqa: PLC0415
-    from detector.unit.source import read_source  # noqa: PLC0415
-
-    files: list[Declared] = []
-    skipped = 0
-    for path, content in package.read((".py",)):
-        declared = declare(read_source(path, content), seconds=_SECONDS)
-        if declared is None:
-            skipped += 1
-        else:
-            files.append(declared)
-    world = _world(files)
-    units: list[Fingerprint] = []
-    for file in files:
-        units += fingerprints(file, world)
-    return units, len(files), skipped
-
-
-def _world(files: list[Declared]) -> World:
-    from detector.fingerprint.fingerprint import World, helpers_of  # noqa: PLC0415
-    from detector.fingerprint.module import Roots  # noqa: PLC0415
-
-    roots = Roots.of(file.syntax.source.path for file in files)
-    own = frozenset[str]().union(*(file.found.own for file in files))
-    return World(own, roots, helpers_of(files, roots))
 
 
 def _dotted(path: str, name: str, kind: str) -> str:
@@ -124,39 +93,54 @@ def _dotted(path: str, name: str, kind: str) -> str:
     return module if kind == "module" else f"{module}.{name}"
 
 
-def _save(counted: Census, path: Path) -> None:
-    about = {key: getattr(counted, key) for key in ("name", "version", "licence", "files", "skipped")}
-    places = {kind: lexicon.places for kind, lexicon in counted.lexicons.items()}
-    arrays: dict[str, Any] = {
-        "about": _packed(json.dumps(about | {"places": places})),
-        "names": _packed("\n".join(counted.names)),
-        "functions": counted.functions,
-        "terms": counted.bags.terms,
-        "starts": counted.bags.starts,
+def _units_arrays(units: Units) -> dict[str, NDArray[Any]]:
+    return {
+        "terms": units.bags.terms,
+        "starts": units.bags.starts,
+        "names": np.frombuffer("\n".join(units.names).encode("utf-8", "replace"), np.uint8),
+        "functions": units.functions,
+        "files": np.array([units.files, units.skipped]),
     }
-    for kind, lexicon in counted.lexicons.items():
+
+
+def _load_units(path: Path) -> Units:
+    with np.load(path, allow_pickle=False) as arrays:
+        names = arrays["names"].tobytes().decode()
+        files, skipped = arrays["files"].tolist()
+        return Units(
+            bags=Bags(arrays["terms"], arrays["starts"]),
+            names=tuple(names.split("\n")) if names else (),
+            functions=arrays["functions"],
+            files=files,
+            skipped=skipped,
+        )
+
+
+def _lexicon_arrays(lexicons: dict[Kind, Lexicon]) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    for kind, lexicon in lexicons.items():
         arrays |= {f"{kind}.hashes": lexicon.hashes, f"{kind}.counts": lexicon.counts}
+        arrays[f"{kind}.places"] = np.array([lexicon.places])
+    return arrays
+
+
+def _load_lexicons(path: Path) -> dict[Kind, Lexicon]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {
+            kind: Lexicon(
+                arrays[f"{kind}.hashes"], arrays[f"{kind}.counts"], int(arrays[f"{kind}.places"][0])
+            )
+            for kind in KINDS
+        }
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_suffix(".partial.npz")
     np.savez(partial, **arrays)
     partial.replace(path)
 
 
-def _load(path: Path) -> Census:
-    with np.load(path, allow_pickle=False) as arrays:
-        about = json.loads(arrays["about"].tobytes())
-        places = about.pop("places")
-        names = arrays["names"].tobytes().decode()
-        return Census(
-            **about,
-            bags=Bags(arrays["terms"], arrays["starts"]),
-            functions=arrays["functions"],
-            names=tuple(names.split("\n")) if names else (),
-            lexicons={
-                kind: Lexicon(arrays[f"{kind}.hashes"], arrays[f"{kind}.counts"], places[kind])
-                for kind in KINDS
-            },
-        )
-
-
-def _packed(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+def code_digest() -> str:
+    """Digest of all code that counts, for the version of a background."""
+    return _code(_TERM_CODE) + _code(_WORD_CODE)

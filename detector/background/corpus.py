@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SETTINGS = (".json", ".yaml", ".yml", ".toml")
 """suffixes of files that hold settings"""
-LARGEST = 2 * 2**20
+LARGEST = 2**18
 """bytes of the largest file that is kept; larger ones are generated"""
 _KEPT = (".py", *SETTINGS)
 _METADATA = re.compile(r"^[^/]+/(METADATA|PKG-INFO)$")

@@ -49,24 +49,37 @@ def population(packages: Sequence[Bags]) -> Population:
 
 
 def unit_weights(people: Population) -> NDArray[np.float64]:
-    """The weight of each distinct unit: a family counts once, shared out among its members."""
-    members = np.bincount(people.families, minlength=people.size)
-    return 1.0 / members[people.families]
+    """The weight of each distinct unit.
+
+    A family counts once, shared out among its members; and a package's families count as the root of
+    their number, so that one large house's habits do not stand for everybody's. A unit that several
+    packages hold has the mean of what it would weigh in each.
+    """
+    members = np.bincount(people.families, minlength=people.size)[people.families]
+    sizes = np.bincount(people.packages)
+    holders = np.bincount(people.units, minlength=len(people.bags))
+    rooted = np.bincount(people.units, sizes[people.packages] ** -0.5, len(people.bags))
+    return rooted / (holders * members)
 
 
-def shares(bags: Bags, weights: NDArray[np.float64]) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-    """Each distinct term with its part of the total weight. Terms of a single unit are left out."""
-    total = weights.sum()
-    parts = [_tally(bags.terms[chosen], weights[owners]) for chosen, owners in _slices(bags)]
-    hashes = np.concatenate([part[0] for part in parts])
-    return hashes, np.concatenate([part[1] for part in parts]) / total
+def term_shares(people: Population) -> tuple[NDArray[np.uint64], NDArray[np.float64], float]:
+    """Each distinct term, its part of the total weight, and the number of families the sample is worth.
+
+    Terms of a single unit are left out. A weighted sample is worth (sum of weights)^2 / (sum of their
+    squares) observations (Kish 1965).
+    """
+    weights = unit_weights(people)
+    parts = [_tally(people.bags.terms[chosen], weights[owners]) for chosen, owners in _slices(people.bags)]
+    hashes, sums = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    of_families = np.bincount(people.families, weights)
+    total = float(of_families.sum())
+    return hashes, sums / total, total**2 / float((of_families**2).sum())
 
 
 def word_shares(lexicons: Sequence[Lexicon]) -> tuple[NDArray[np.uint64], NDArray[np.float64], float]:
     """Each distinct word, its share of places, and the number of places that the sample is worth.
 
-    A package weighs as the root of its places, so that one large package does not stand for all; a
-    weighted sample is worth (sum of weights)^2 / (sum of their squares) places (Kish 1965).
+    A package weighs as the root of its places, as for terms.
     """
     filled = [lexicon for lexicon in lexicons if lexicon.places]
     total = sum(lexicon.places**0.5 for lexicon in filled)
