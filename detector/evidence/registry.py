@@ -15,7 +15,17 @@ from detector.evidence.finding import Evidence
 from detector.options import Options
 from detector.snapshot.model import Snapshot
 
-CLASSES: tuple[str, ...] = ("identical", "code", "config", "tokenizer", "leftovers", "weights")
+CLASSES: tuple[str, ...] = (
+    "identical",
+    "code",
+    "config",
+    "tokenizer",
+    "weights",
+    "leftovers",
+    "history",
+    "behaviour",
+    "agreement",
+)
 
 
 @dataclass(frozen=True, slots=True)
