@@ -49,6 +49,7 @@ class Known:
     tool_keys: frozenset[str]
     services: tuple[Service, ...]
     constants: frozenset[str]
+    prompts: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -73,6 +74,7 @@ def known() -> Known:
             for entry in table["service"]
         ),
         constants=frozenset(table["numbers"]["famous"]),
+        prompts=tuple(table["prompts"]["famous"]),
     )
 
 
