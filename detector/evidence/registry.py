@@ -22,6 +22,7 @@ CLASSES: tuple[str, ...] = (
     "tokenizer",
     "weights",
     "leftovers",
+    "base",
     "history",
     "behaviour",
     "agreement",
