@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.background import Background
 from detector.candidate.bag import Bags, bags
@@ -30,7 +31,7 @@ from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Pairing, align, pair_nodes
-from detector.match.chance import Law, law, own_score
+from detector.match.chance import Law, law, own_scores
 from detector.match.correspondence import Match, Matches, Side, correspond
 from detector.match.relation import relations
 from detector.match.rename import Vote, rename_map, votes
@@ -55,6 +56,9 @@ class Comparison:
     texts_b: dict[str, list[str]]
     background: Background
     law: Law
+    own_a: NDArray[np.float64]
+    own_b: NDArray[np.float64]
+    """scores of units with themselves"""
 
 
 def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
@@ -68,7 +72,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         side_a, side_b, candidates(side_a.bags, side_b.bags), law(), context.options.threshold
     )
     compared = Comparison(
-        side_a, side_b, _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b"), background, law()
+        side_a, side_b, _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b"), background, law(),
+        own_scores(side_a.bags), own_scores(side_b.bags),
     )
     explanations = Explanations.of(
         side_a.bags, side_b.bags, [(u.label, bags(p.fingerprints, background.bits)) for u, p in zip(context.upstreams, upstreams, strict=True)], background
@@ -81,8 +86,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         renames=renames,
         notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
         graph=_graph(compared, matches),
-        extent_a=_extent(prints_a, side_a, {m.a for m in matches.matches}),
-        extent_b=_extent(prints_b, side_b, {m.b for m in matches.matches}),
+        extent_a=_extent(prints_a, compared.own_a, {m.a for m in matches.matches}),
+        extent_b=_extent(prints_b, compared.own_b, {m.b for m in matches.matches}),
         chance_findings=matches.chance_findings,
     )
 
@@ -143,10 +148,14 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         explained_by=explained,
         reasons=_reasons(compared, unit_a, unit_b, pairing),
         details={
-            "share_a": round(min(1.0, match.score / max(1e-9, own_score(compared.a.bags, match.a))), 3),
-            "share_b": round(min(1.0, match.score / max(1e-9, own_score(compared.b.bags, match.b))), 3),
+            "share_a": _share(match.score, compared.own_a[match.a]),
+            "share_b": _share(match.score, compared.own_b[match.b]),
         },
     ), cast
+
+
+def _share(score: float, whole: float) -> float:
+    return round(min(1.0, float(score) / max(1e-9, float(whole))), 3)
 
 
 def _span(unit: Fingerprint) -> Span:
@@ -164,7 +173,7 @@ def _transformations(
     text_a, text_b = _text(compared.texts_a, a), _text(compared.texts_b, b)
     part: tuple[Transformation, ...] = ()
     if match.part:
-        part = ("split",) if own_score(compared.a.bags, match.a) > own_score(compared.b.bags, match.b) else ("merged",)
+        part = ("split",) if compared.own_a[match.a] > compared.own_b[match.b] else ("merged",)
     if text_a and text_a == text_b:
         return ("identical", *part)
     same = set(a.terms[:, 2].tolist()) == set(b.terms[:, 2].tolist())
@@ -257,10 +266,9 @@ def _graph(compared: Comparison, matches: Matches) -> Graph:
     return Graph(tuple(nodes), tuple(edges))
 
 
-def _extent(prints: Prints, side: Side, matched: set[int]) -> Extent:
+def _extent(prints: Prints, own: NDArray[np.float64], matched: set[int]) -> Extent:
     """Share of the side's score that lies in matched units."""
-    whole = sum(own_score(side.bags, row) for row in range(len(side.units)))
-    covered = sum(own_score(side.bags, row) for row in matched)
+    whole, covered = float(own.sum()), float(own[sorted(matched)].sum())
     return Extent(len(prints.fingerprints), prints.lines, round(covered / whole, 4) if whole else 0.0)
 
 

@@ -28,7 +28,7 @@ class Signature:
     """the first argument is the receiver and has no name"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Api:
     """Everything known of the language's public names, read once for each process."""
 

@@ -100,10 +100,11 @@ class Containers(Calls):
 
     def assign(self, target: Node, value: Term) -> None:
         """Give a target a value; statements know the other forms of targets."""
-        parts = self.parts(target)
         if target.type == "identifier":
             self.bind(text(target), value)
-        elif target.type in ("pattern_list", "tuple_pattern", "list_pattern", "tuple", "list"):
+            return
+        parts = self.parts(target)
+        if target.type in ("pattern_list", "tuple_pattern", "list_pattern", "tuple", "list"):
             self.unpack(parts, value)
         elif target.type in ("list_splat_pattern", "list_splat", "parenthesized_expression") and parts:
             self.assign(parts[0], value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from detector.fingerprint.api import Api, api, concept, public
@@ -55,8 +56,7 @@ class Expressions:
         self.record = Record()
         self.pending: list[str] = []
         self.place = 0
-        self.roles = {role: getattr(self, role) for role in set(self.known.expression.values())}
-        self.expression = {kind: self.roles[role] for kind, role in self.known.expression.items()}
+        self.expression = roles(type(self))[0]
 
     # Recording
 
@@ -103,17 +103,13 @@ class Expressions:
     def value(self, node: Node) -> Term:
         """The term of an expression node; opaque nodes are an operation on the values of their parts."""
         role = self.expression.get(node.type)
-        if role:
-            term: Term = role(node)
-            return term
+        if role is not None:
+            return role(self, node)
         return self.operation(node.type, *map(self.value, node.named_children))
 
     def parts(self, node: Node) -> list[Node]:
         """Named children without comments and line continuations."""
-        children = node.named_children
-        if node.type == "string":
-            return children
-        return [child for child in children if not child.is_extra]
+        return [child for child in node.named_children if not child.is_extra]
 
     def nothing(self, node: Node) -> Term:
         """What carries no value: comments, types, text that did not parse."""
@@ -141,8 +137,11 @@ class Expressions:
         term = self.env.get(name)
         if term is not None:
             return term
-        if name in self.locals or any(name in names for names in self.enclosing):
+        if name in self.locals:
             return VARIABLE
+        for names in self.enclosing:
+            if name in names:
+                return VARIABLE
         term = self.module.values.get(name)
         if term is not None:
             return term
@@ -219,6 +218,8 @@ class Expressions:
     def number(self, node: Node) -> Term:
         """A number, by value."""
         written = text(node).replace("_", "")
+        if written.isdecimal() and len(written) < 16 and (written[0] != "0" or len(written) == 1):
+            return self.constant(int(written))
         try:
             found: Any = ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -394,6 +395,19 @@ class Expressions:
         if value.node >= 0:
             self.record.names.append(name)
             self.record.nodes.append(value.node)
+
+
+Role = Callable[[Any, "Node"], Any]
+
+
+@lru_cache(maxsize=4)
+def roles(walk: type) -> tuple[dict[str, Role], dict[str, Role]]:
+    """The methods of a walk by node type: for expressions, and for statements."""
+    known = api()
+    return (
+        {kind: getattr(walk, role) for kind, role in known.expression.items()},
+        {kind: getattr(walk, role) for kind, role in known.statement.items()},
+    )
 
 
 def text(node: Node) -> str:

@@ -7,11 +7,13 @@ Docstrings, annotations, assertions, logging and imports leave nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from detector.fingerprint.api import Api
 from detector.fingerprint.call import Helpers
 from detector.fingerprint.container import Containers
-from detector.fingerprint.expression import split, text
+from detector.fingerprint.expression import roles, split, text
 from detector.fingerprint.module import Module, own
 from detector.fingerprint.term import NONE, VARIABLE, Term
 
@@ -29,19 +31,18 @@ class Statements(Containers):
 
     def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:
         super().__init__(scope, module, own_names, helpers)
-        roles = self.known.statement
-        self.statement = {kind: getattr(self, role) for kind, role in roles.items()}
+        self.statement = roles(type(self))[1]
         self.skipped = 0
 
     def run(self, node: Node) -> bool:
         """Walk one statement; true if control leaves the block here. Too deep an expression is passed over."""
         role = self.statement.get(node.type)
-        if role == self.skip:
+        if role is Statements.skip:
             return False
-        if role != self.block:
+        if role is not Statements.block:
             self.begin(node)
         try:
-            return bool(role(node)) if role else self.parts_of(node)
+            return bool(role(self, node)) if role is not None else self.parts_of(node)
         except RecursionError:
             self.skipped += 1
             return False
@@ -100,8 +101,8 @@ class Statements(Containers):
         """An expression for its effect, or an assignment."""
         for part in self.parts(node):
             role = self.statement.get(part.type)
-            if role:
-                role(part)
+            if role is not None:
+                role(self, part)
             elif part.type in ("tuple", "expression_list"):
                 for element in self.parts(part):
                     self.value(element)
@@ -135,6 +136,8 @@ class Statements(Containers):
         if function.type != "attribute":
             return False
         target, name = split(function)
+        if name not in _speaking(self.known):
+            return False
         mark = len(self.record.places)
         base = self.value(target) if target.type in ("identifier", "attribute") else VARIABLE
         del self.record.places[mark:], self.record.terms[mark * 5 :]
@@ -240,7 +243,7 @@ class Statements(Containers):
 
     def decide(self, condition: Node, body: Node, alternatives: list[Node]) -> bool:
         """One test and what hangs on it; what either side leaves behind is joined."""
-        if text(condition) in self.known.guards:
+        if condition.type in ("identifier", "attribute") and text(condition) in self.known.guards:
             return False
         test, negated = self.test_of(condition)
         before = dict(self.env)
@@ -404,6 +407,12 @@ class Statements(Containers):
                 value = self.value(base)
                 if value.abstract1:
                     self.operation("base", value)
+
+
+@lru_cache(maxsize=4)
+def _speaking(known: Api) -> frozenset[str]:
+    """Last names of the calls that may do no more than tell a person something."""
+    return known.logger_methods | {call.rpartition(".")[2] for call in known.silent_calls}
 
 
 _STRUCTURAL = {("staticmethod",), ("classmethod",), ("property",)}

@@ -70,14 +70,34 @@ def shared(a: Bags, b: Bags, unit_a: int, unit_b: int) -> tuple[NDArray[np.uint6
 
 def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
     """The score of each candidate pair."""
+    codes, left, right = _coded(a, b)
     found = np.zeros(len(pairs))
-    for row, (unit_a, unit_b) in enumerate(zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)):
-        found[row] = shared(a, b, unit_a, unit_b)[1].sum()
+    free = FREE + np.log2(np.maximum(1.0, np.minimum(a.sizes[pairs.a], b.sizes[pairs.b]) / TYPICAL))
+    marked = np.zeros(codes, bool)
+    order = np.argsort(pairs.a, kind="stable")
+    previous = -1
+    for row in order.tolist():
+        unit_a, unit_b = pairs.a[row], pairs.b[row]
+        if unit_a != previous:
+            if previous >= 0:
+                marked[left[a.starts[previous] : a.starts[previous + 1]]] = False
+            marked[left[a.starts[unit_a] : a.starts[unit_a + 1]]] = True
+            previous = unit_a
+        there = slice(b.starts[unit_b], b.starts[unit_b + 1])
+        gains = b.bits[there][marked[right[there]]] - free[row]
+        found[row] = gains[gains > 0].sum()
     return found
 
 
-def own_score(side: Bags, unit: int) -> float:
-    """The score of a unit with itself: what a complete copy would reach."""
-    _, bits = side.of(unit)
-    gains = bits - np.float32(FREE + np.log2(max(1.0, side.sizes[unit] / TYPICAL)))
-    return float(gains[gains > 0].sum())
+def _coded(a: Bags, b: Bags) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+    """Small numbers for the terms of both sides, the same for the same term."""
+    distinct, codes = np.unique(np.concatenate((a.terms, b.terms)), return_inverse=True)
+    codes = codes.reshape(-1)
+    return len(distinct), codes[: len(a.terms)], codes[len(a.terms) :]
+
+
+def own_scores(side: Bags) -> NDArray[np.float64]:
+    """The score of each unit with itself: what a complete copy would reach."""
+    free = FREE + np.log2(np.maximum(1.0, side.sizes / TYPICAL))
+    gains = np.maximum(0.0, side.bits - np.repeat(free, np.diff(side.starts)))
+    return np.bincount(side.owners, gains, len(side))

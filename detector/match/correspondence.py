@@ -13,7 +13,7 @@ Seed and extend, as in sequence search (Altschul et al. 1990) and network alignm
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ import numpy as np
 from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Law, own_score, scores, shared
+from detector.match.chance import Law, own_scores, scores, shared
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 AGREEMENT = 6.0
 """bits that one agreeing neighbour is worth when pairs compete"""
 _ROUNDS = 3
+_TOGETHER = 2
+"""matches that make two files a pair"""
 _PART = 0.35
 """share of its own score that a left-over unit must find in a unit that has a partner"""
 
@@ -71,19 +73,19 @@ class Matches:
 def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) -> Matches:
     """Choose the correspondences between two sides; `threshold` is the highest E-value that is kept."""
     total = float(len(a.units)) * len(b.units)
-    found = scores(a.bags, b.bags, pairs)
-    scored = {
-        (int(ua), int(ub)): float(score)
-        for ua, ub, score in zip(pairs.a, pairs.b, found, strict=True)
-        if law.expected(score, total) <= threshold
-    }
+    rows = zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)
+    every = dict(zip(rows, scores(a.bags, b.bags, pairs).tolist(), strict=True))
+    scored = {pair: score for pair, score in every.items() if law.expected(score, total) <= threshold}
     chosen = _jointly(scored, a, b, law)
     matches = {pair: _match(pair, scored[pair], law, total) for pair in chosen}
-    extended, tried = _extended(a, b, matches, law, threshold)
-    matches.update(extended)
+    contexts = 1
+    for extend in (_next_to_matches, _in_same_files):
+        extended = extend(a, b, every, matches, law, threshold)
+        matches.update(extended)
+        contexts += bool(extended)
     parts = _parts(a, b, scored, matches, law, total, threshold)
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
-    return Matches(tuple(everything), total, threshold + (threshold if tried else 0.0))
+    return Matches(tuple(everything), total, threshold * contexts)
 
 
 def _match(pair: tuple[int, int], score: float, law: Law, pairs: float, part: bool = False) -> Match:
@@ -138,9 +140,14 @@ def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side)
     )
 
 
-def _extended(
-    a: Side, b: Side, seeds: dict[tuple[int, int], Match], law: Law, threshold: float
-) -> tuple[dict[tuple[int, int], Match], int]:
+def _next_to_matches(
+    a: Side,
+    b: Side,
+    every: dict[tuple[int, int], float],
+    seeds: dict[tuple[int, int], Match],
+    law: Law,
+    threshold: float,
+) -> dict[tuple[int, int], Match]:
     """Matches next to matches, by their E-value among the pairs that stand next to matches."""
     found: dict[tuple[int, int], Match] = {}
     tried: set[tuple[int, int]] = set()
@@ -158,17 +165,44 @@ def _extended(
             break
         tried |= new
         rows = sorted(new)
-        candidates = Candidates(np.array([p[0] for p in rows]), np.array([p[1] for p in rows]))
+        candidates = Candidates(*np.array(rows, dtype=np.int64).T)
         scored.update(zip(rows, scores(a.bags, b.bags, candidates).tolist(), strict=True))
-        possible = float(len(tried))
-        good = {
-            pair: law.bits(score)
-            for pair, score in scored.items()
-            if pair[0] not in left and pair[1] not in right and law.expected(score, possible) <= threshold
-        }
-        for pair in _heaviest(good, a, b):
-            found[pair] = _match(pair, scored[pair], law, possible)
-    return found, len(tried)
+        free = {pair: s for pair, s in scored.items() if pair[0] not in left and pair[1] not in right}
+        found.update(_significant(a, b, free, float(len(tried)), law, threshold))
+    return found
+
+
+def _significant(
+    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, law: Law, threshold: float
+) -> dict[tuple[int, int], Match]:
+    """One-to-one matches among pairs of a context in which `possible` pairs were possible."""
+    good = {pair: law.bits(s) for pair, s in scored.items() if law.expected(s, possible) <= threshold}
+    return {pair: _match(pair, scored[pair], law, possible) for pair in _heaviest(good, a, b)}
+
+
+def _in_same_files(
+    a: Side,
+    b: Side,
+    every: dict[tuple[int, int], float],
+    seeds: dict[tuple[int, int], Match],
+    law: Law,
+    threshold: float,
+) -> dict[tuple[int, int], Match]:
+    """Matches among the candidates of two files that hold several matches, by E-value among those files' pairs."""
+    left, right = {pair[0] for pair in seeds}, {pair[1] for pair in seeds}
+    together = Counter((a.units[pair[0]].unit.path, b.units[pair[1]].unit.path) for pair in seeds)
+    files = {pair for pair, count in together.items() if count >= _TOGETHER}
+    free_a = Counter(unit.unit.path for row, unit in enumerate(a.units) if row not in left)
+    free_b = Counter(unit.unit.path for row, unit in enumerate(b.units) if row not in right)
+    near = {
+        pair: score
+        for pair, score in every.items()
+        if (a.units[pair[0]].unit.path, b.units[pair[1]].unit.path) in files
+        and pair[0] not in left
+        and pair[1] not in right
+    }
+    possible = float(sum(free_a[path_a] * free_b[path_b] for path_a, path_b in files))
+    return _significant(a, b, near, possible, law, threshold)
 
 
 def _next_to(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
@@ -211,6 +245,7 @@ def _parts(
 ) -> list[Match]:
     """Units without a partner that hold a good part of a unit that has one."""
     left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}
+    own_a, own_b = own_scores(a.bags), own_scores(b.bags)
     parts: list[Match] = []
     ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
     used: set[tuple[str, int]] = set()
@@ -218,7 +253,7 @@ def _parts(
         free_a, free_b = pair[0] not in left, pair[1] not in right
         if not (free_a or free_b) or (free_a and ("a", pair[0]) in used) or (free_b and ("b", pair[1]) in used):
             continue
-        whole = min(own_score(a.bags, pair[0]) if free_a else np.inf, own_score(b.bags, pair[1]) if free_b else np.inf)
+        whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
         if score < _PART * whole:
             continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
