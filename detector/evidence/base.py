@@ -17,6 +17,7 @@ from detector.evidence.foundation.usage import Usage, declared, family, read_usa
 from detector.evidence.known import known
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import decode, lexemes
+from detector.evidence.wording import count
 from detector.snapshot.model import File, Snapshot
 from detector.unit.source import SUFFIXES, read_source
 
@@ -76,7 +77,7 @@ def _undeclared(side: str, usages: Sequence[Usage], readme: str, snapshot: Snaps
     rows = [usage for usage in usages if usage.name in silent]
     if rows:
         listed = ", ".join(sorted({usage.name for usage in rows})[:4])
-        title = f"{side} uses {len(silent)} models or services that its README does not name: {listed}"
+        title = f"{side} uses models or services that its README does not name: {listed}"
         yield _finding(title, "weak", (rows, ()) if side == "A" else ((), rows))
 
 
@@ -100,7 +101,7 @@ def _prompts(a: Snapshot, b: Snapshot, context: Context) -> Iterator[Finding]:
     ]
     if shared:
         yield _finding(
-            f"{len(shared)} prompts on both sides, word for word: {shared[0][:80]}",
+            f"{count(len(shared), 'prompt')} word for word on both sides: {shared[0][:80]}",
             "moderate" if len(shared) >= 3 else "weak",
             (
                 [Usage("prompts with", text[:400], prompts_a[text]) for text in shared],
@@ -137,7 +138,7 @@ def _data(a: Snapshot, b: Snapshot) -> Iterator[Finding]:
     pairs = [(file, theirs[file.blob]) for file in a.files if _is_data(file) and file.blob in theirs]
     if pairs:
         yield _finding(
-            f"{len(pairs)} data files on both sides: {PurePosixPath(pairs[0][0].path).name}",
+            f"{count(len(pairs), 'data file')} on both sides: {PurePosixPath(pairs[0][0].path).name}",
             "weak" if len(pairs) < 3 else "moderate",
             (
                 [Usage("holds the data", PurePosixPath(one.path).name, one.path) for one, _ in pairs],

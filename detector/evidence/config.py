@@ -11,37 +11,43 @@ code decide about the strength. An entry that several places repeat counts where
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from detector.background.rarity import rarity
+from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Reason, Rename, Site, Strength
 from detector.evidence.known import known
-from detector.evidence.rare import is_rare
+from detector.evidence.rare import rare
 from detector.evidence.readers.settings import Settings, read_settings
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import Entry
+from detector.evidence.wording import count
 from detector.snapshot.model import Snapshot
 
-ORDINARY_BITS = 1.0
+Weights: TypeAlias = "Mapping[str, tuple[float, bool]]"
+ORDINARY_BITS = 0.5
 """most that an entry with an ordinary key carries"""
 MOST_VALUE_BITS = 16.0
 LEAST_PAIR_BITS = 8.0
 """pairs of places below this are not reported"""
 MOST_BITS = 400.0
 """most that one pair of places carries: whoever takes a file takes its entries together"""
+_MOST_HOLDERS = 100
+"""an entry in more places than this does not help to tell which belong together"""
 LEAST_VALUE_BITS = 10.0
 """a value under two different keys is taken for a renamed key from here on"""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One entry that both sides hold."""
+    """One entry that both sides hold; `fresh` where no better pair counts it."""
 
     a: Entry
     b: Entry
     bits: float
     rare: bool
+    fresh: bool
 
 
 def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
@@ -55,25 +61,33 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         for entry in place.entries
     }
     findings = []
+    weights = weigh(entry for place in (*settings_a, *settings_b) for entry in place.entries)
     counted = set(upstream)
-    for place_a, place_b in _pairs(settings_a, settings_b):
-        shared = [
-            replace(item, bits=0.0, rare=False) if item.a.text in counted else item
-            for item in _shared(place_a, place_b)
-        ]
-        finding = _finding(place_a, place_b, shared)
-        if finding.bits >= LEAST_PAIR_BITS:
+    pairs = sorted(_pairs(settings_a, settings_b, weights), key=lambda pair: not _are_files(pair))
+    for place_a, place_b in pairs:
+        shared = _shared(place_a, place_b, counted, weights)
+        finding = _finding(place_a, place_b, shared, weights)
+        if finding.strength != "none" and finding.bits >= LEAST_PAIR_BITS:
             findings.append(finding)
             counted |= {item.a.text for item in shared}
+    findings.sort(key=lambda finding: -finding.bits)
     renames = tuple(rename for finding in findings for rename in finding.renames)
     return Evidence(tuple(findings), renames=renames, notices=(*notices_a, *notices_b))
 
 
-def entry_bits(entry: Entry) -> tuple[float, bool]:
-    """(bits, whether the key is rare) of holding the same value under the same key."""
-    if entry.key.isdigit() or entry.key in known().tool_keys or not is_rare("key", entry.key):
-        return min(ORDINARY_BITS, rarity("entry", entry.text) / 10), False
-    return max(rarity("key", entry.key), rarity("entry", entry.text)), True
+def weigh(entries: Iterable[Entry]) -> Weights:
+    """(bits, whether the key is rare) of holding the same value under the same key, by `Entry.text`."""
+    distinct = {entry.text: entry.key for entry in entries}
+    keys = sorted(set(distinct.values()))
+    key_bits = dict(zip(keys, rarities("key", keys).tolist(), strict=True))
+    rare_keys = {key for key in rare("key", keys) if not key.isdigit()} - known().tool_keys
+    weights = {}
+    for (text, key), bits in zip(distinct.items(), rarities("entry", distinct).tolist(), strict=True):
+        if key in rare_keys:
+            weights[text] = (max(key_bits[key], bits), True)
+        else:
+            weights[text] = (min(ORDINARY_BITS, bits / 20), False)
+    return weights
 
 
 def value_bits(value: str) -> float:
@@ -91,7 +105,9 @@ def value_bits(value: str) -> float:
     return 0.0 if number & (number - 1) == 0 else min(MOST_VALUE_BITS, max(0.0, 3.3 * (len(digits) - 2)))
 
 
-def _pairs(side_a: Sequence[Settings], side_b: Sequence[Settings]) -> Iterator[tuple[Settings, Settings]]:
+def _pairs(
+    side_a: Sequence[Settings], side_b: Sequence[Settings], weights: Weights
+) -> Iterator[tuple[Settings, Settings]]:
     """One-to-one pairs of places by the bits they share, best first."""
     holders: dict[str, list[int]] = defaultdict(list)
     for number, place in enumerate(side_b):
@@ -99,11 +115,10 @@ def _pairs(side_a: Sequence[Settings], side_b: Sequence[Settings]) -> Iterator[t
             holders[text].append(number)
     bits: dict[tuple[int, int], float] = defaultdict(float)
     for number, place in enumerate(side_a):
-        for text, entry in {entry.text: entry for entry in place.entries}.items():
-            if text in holders:
-                worth = entry_bits(entry)[0]
-                for other in holders[text]:
-                    bits[number, other] += worth
+        for text in {entry.text for entry in place.entries}:
+            if len(holders.get(text, ())) <= _MOST_HOLDERS:
+                for other in holders.get(text, ()):
+                    bits[number, other] += weights[text][0]
     taken_a: set[int] = set()
     taken_b: set[int] = set()
     for (number, other), worth in sorted(bits.items(), key=lambda item: (-item[1], item[0])):
@@ -113,8 +128,16 @@ def _pairs(side_a: Sequence[Settings], side_b: Sequence[Settings]) -> Iterator[t
             yield side_a[number], side_b[other]
 
 
-def _shared(place_a: Settings, place_b: Settings) -> list[Shared]:
-    """Entries with the same last key and value, those at the same path first; each is used once."""
+def _are_files(pair: tuple[Settings, Settings]) -> bool:
+    """Whether both places are settings files; they come before the code that repeats them as defaults."""
+    return not any(place.span.path.endswith(".py") for place in pair)
+
+
+def _shared(place_a: Settings, place_b: Settings, counted: set[str], weights: Weights) -> list[Shared]:
+    """Entries with the same last key and value, those at the same path first; each is used once.
+
+    Entries whose text is `counted` already, in a better pair or upstream, carry nothing more.
+    """
     by_path = {(entry.path, entry.value): entry for entry in place_b.entries}
     by_text: dict[str, list[Entry]] = defaultdict(list)
     for entry in place_b.entries:
@@ -126,8 +149,9 @@ def _shared(place_a: Settings, place_b: Settings) -> list[Shared]:
             partner = by_path.get((entry.path, entry.value))
             partner = partner if partner in candidates else candidates[0]
             candidates.remove(partner)
-            bits, rare = entry_bits(entry)
-            shared.append(Shared(entry, partner, bits, rare))
+            bits, is_rare = weights[entry.text]
+            fresh = entry.text not in counted
+            shared.append(Shared(entry, partner, bits if fresh else 0.0, is_rare, fresh))
     return sorted(shared, key=lambda item: (-item.bits, item.a.path))
 
 
@@ -151,9 +175,13 @@ def _unique_values(entries: set[Entry]) -> dict[str, Entry]:
     return {value: holders[0] for value, holders in values.items() if len(holders) == 1}
 
 
-def _finding(place_a: Settings, place_b: Settings, shared: Sequence[Shared]) -> Finding:
+def _finding(place_a: Settings, place_b: Settings, shared: Sequence[Shared], weights: Weights) -> Finding:
     renamed = _renamed(place_a, place_b, shared)
-    rare = [item for item in shared if item.rare]
+    unusual = [item for item in shared if item.rare]
+    fresh = sum(item.fresh for item in unusual) + len(renamed)
+    title = f"{count(len(shared), 'setting')} with equal values, {len(unusual)} of them under unusual keys"
+    if fresh < len(unusual):
+        title += f" ({len(unusual) - fresh} counted elsewhere)"
     bits = min(MOST_BITS, sum(item.bits for item in shared) + sum(item[2] for item in renamed))
     site = Site(place_a.span.path, place_a.span.start_line, place_b.span.path, place_b.span.start_line)
     pairs: list[Json] = [
@@ -162,11 +190,11 @@ def _finding(place_a: Settings, place_b: Settings, shared: Sequence[Shared]) -> 
     pairs += [[one.path, other.path, one.value[:200], round(worth, 1)] for one, other, worth in renamed]
     held_a = {item.a for item in shared} | {item[0] for item in renamed}
     held_b = {item.b for item in shared} | {item[1] for item in renamed}
-    smaller = min(_rare_keys(place_a), _rare_keys(place_b))
+    smaller = min(sum(weights[entry.text][1] for entry in place.entries) for place in (place_a, place_b))
     return Finding(
         kind="config",
-        title=f"{len(shared)} settings with equal values, {len(rare)} of them under unusual keys",
-        strength=strength(bits, len(rare) + len(renamed), (len(rare) + len(renamed)) / max(1, smaller)),
+        title=title,
+        strength=strength(bits, fresh, fresh / max(1, smaller)) if fresh or not unusual else "weak",
         bits=round(bits, 1),
         a=(place_a.span,),
         b=(place_b.span,),
@@ -184,10 +212,6 @@ def _finding(place_a: Settings, place_b: Settings, shared: Sequence[Shared]) -> 
             ],
         },
     )
-
-
-def _rare_keys(place: Settings) -> int:
-    return sum(entry_bits(entry)[1] for entry in place.entries)
 
 
 def strength(bits: float, rare: int, share: float) -> Strength:

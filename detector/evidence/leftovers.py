@@ -24,6 +24,7 @@ from detector.evidence.leftover.words import Kind, Words, read_words
 from detector.evidence.rare import rare
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import decode
+from detector.evidence.wording import count
 from detector.snapshot.model import Snapshot
 
 Texts: TypeAlias = "Mapping[str, str]"
@@ -169,7 +170,7 @@ def _prose(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding
         _spread(b, "prose", [pair.b for pair in pairs], texts_b),
     )
     exact = sum(pair.a == pair.b for pair in pairs)
-    title = f"{len(pairs)} comments and docstrings that agree, {exact} of them word for word"
+    title = f"{count(len(pairs), 'comment')} alike, {exact} of them word for word"
     yield _finding(title, prose_strength(len(pairs), share, spread), items)
 
 
@@ -183,7 +184,7 @@ def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Fin
         if (bits := number_bits(text)) > 0
     ]
     if items:
-        yield _finding(f"{len(items)} unusual constants on both sides", "weak", items)
+        yield _finding(f"{count(len(items), 'unusual constant')} on both sides", "weak", items)
 
 
 def number_bits(text: str) -> float:
@@ -210,7 +211,7 @@ def _paths(a: Words, b: Words) -> Iterator[Finding]:
             Item("path", text, PATH_BITS, a.show(found[0][text]), b.show(found[1][text])) for text in shared
         ]
         strength: Strength = "moderate" if len(items) >= 5 else "weak"
-        yield _finding(f"{len(items)} paths of somebody's own machine on both sides", strength, items)
+        yield _finding(f"{count(len(items), 'private path')} on both sides", strength, items)
 
 
 def _references(in_a: Collection[Reference], in_b: Collection[Reference]) -> Iterator[Finding]:
@@ -239,7 +240,7 @@ def _mistakes(a: Words, b: Words) -> Iterator[Finding]:
         for word, (intended, place_a, place_b) in mistakes(a, b).items()
     ]
     if items:
-        yield _finding(f"{len(items)} words misspelt alike: {items[0].text}", "weak", items)
+        yield _finding(f"{count(len(items), 'word')} misspelt alike: {items[0].text}", "weak", items)
 
 
 def _mentions(
@@ -256,23 +257,25 @@ def _mentions(
         )
 
 
-def name_strength(count: int, share: float, spread: float) -> Strength:
+def name_strength(number: int, share: float, spread: float) -> Strength:
     """The scale for identifiers; `share` is of the side with fewer unusual ones."""
     return _scale(
-        count, share, spread, ((100, 0.6, "very strong"), (25, 0.4, "strong"), (20, 0.2, "moderate"))
+        number, share, spread, ((100, 0.6, "very strong"), (25, 0.4, "strong"), (20, 0.2, "moderate"))
     )
 
 
-def text_strength(count: int, share: float, spread: float) -> Strength:
+def text_strength(number: int, share: float, spread: float) -> Strength:
     """The scale for string literals."""
     return _scale(
-        count, share, spread, ((60, 0.5, "very strong"), (20, 0.3, "strong"), (6, 0.12, "moderate"))
+        number, share, spread, ((60, 0.5, "very strong"), (20, 0.3, "strong"), (6, 0.12, "moderate"))
     )
 
 
-def prose_strength(count: int, share: float, spread: float) -> Strength:
+def prose_strength(number: int, share: float, spread: float) -> Strength:
     """The scale for comments and docstrings."""
-    return _scale(count, share, spread, ((40, 0.7, "very strong"), (20, 0.4, "strong"), (8, 0.2, "moderate")))
+    return _scale(
+        number, share, spread, ((40, 0.7, "very strong"), (20, 0.4, "strong"), (8, 0.2, "moderate"))
+    )
 
 
 def reference_strength(binding: int) -> Strength:
@@ -281,11 +284,11 @@ def reference_strength(binding: int) -> Strength:
 
 
 def _scale(
-    count: int, share: float, spread: float, steps: tuple[tuple[int, float, Strength], ...]
+    number: int, share: float, spread: float, steps: tuple[tuple[int, float, Strength], ...]
 ) -> Strength:
     if spread >= SPREAD:
         for least, part, strength in steps:
-            if count >= least and share >= part:
+            if number >= least and share >= part:
                 return strength
     return "weak"
 

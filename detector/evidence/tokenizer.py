@@ -20,6 +20,7 @@ from detector.evidence.known import BaseTokenizer, known
 from detector.evidence.readers.tokenizers import Tokenizer, read_tokenizers
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import entries
+from detector.evidence.wording import count
 from detector.snapshot.model import Snapshot
 
 MOST_TOKEN_BITS = 8.0
@@ -206,7 +207,7 @@ def _added(a: Tokenizer, b: Tokenizer, upstream: set[str]) -> Iterator[Finding]:
     bits = sum(weighed.values())
     tokens: list[Json] = [[token, own_a[token], own_b[token]] for token in shared[:_SHOWN]]
     share = len(shared) / min(len(own_a), len(own_b))
-    title = f"{len(shared)} added tokens that no well-known base has"
+    title = f"{count(len(shared), 'added token')} that no well-known base has"
     if base_tokens:
         title += f"; {base_tokens} more belong to one and are set apart"
     yield Finding(
