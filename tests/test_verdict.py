@@ -16,7 +16,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "verdict.md"
 
 
 def finding(
-    number: int, strength: Strength = "strong", bits: float = 500.0, kind: str = "code", **more: object
+    number: int, strength: Strength = "strong", bits: float = 90.0, kind: str = "code", **more: object
 ) -> Finding:
     span = Span("model.py", f"f{number}", 10 * number, 10 * number + 9)
     given: dict[str, object] = {
@@ -46,8 +46,13 @@ def test_one_weak_finding_is_weak() -> None:
 
 
 def test_small_standard_idioms_stay_weak_even_when_they_are_all_there_is() -> None:
-    idioms = [finding(1, "moderate", 90), finding(2, "moderate", 150), finding(3, "moderate", 180)]
+    idioms = [finding(number, "moderate", 30) for number in range(5)]
+    idioms += [finding(number, "strong", 40) for number in range(5, 7)]
     assert verdict(idioms, share=1.0) == "weak"
+
+
+def test_what_its_class_grades_as_none_is_no_evidence() -> None:
+    assert verdict([finding(1, "none", 5000)], share=1.0) == "none"
 
 
 def test_one_strong_function_is_moderate_and_no_more() -> None:
@@ -75,9 +80,9 @@ def test_kept_names_say_nothing_about_the_renaming() -> None:
 
 
 def test_two_kinds_of_evidence_outweigh_one() -> None:
-    both = [finding(1, bits=600), finding(2, kind="tokenizer", bits=600)]
+    both = [finding(1, bits=90), finding(2, kind="tokenizer", bits=90)]
     assert verdict(both) == "strong"
-    assert verdict([finding(1, bits=600), finding(2, bits=600)]) == "moderate"
+    assert verdict([finding(1, bits=90), finding(2, bits=90)]) == "moderate"
 
 
 def test_weights_of_a_whole_model_are_strong_alone() -> None:

@@ -17,6 +17,8 @@ from detector.report.text import one_line
 # of click's usage errors typer exports one (newer versions carry click within them); its base is all of them
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="uncrib",
     help="Does one machine-learning repository contain another's work under new names, and what shows it?",
@@ -73,6 +75,8 @@ def status(arguments: list[str]) -> int:
             stream.reconfigure(errors="replace")  # a path or a name may not exist in the terminal's encoding
     try:
         ended = app(arguments or ["--help"], prog_name="uncrib", standalone_mode=False)
+        if ended == INTERRUPTED:  # how typer says that Ctrl-C was pressed
+            raise KeyboardInterrupt
         sys.stdout.flush()
         return ended if isinstance(ended, int) else 0
     except UncribError as error:
@@ -83,7 +87,7 @@ def status(arguments: list[str]) -> int:
         return _said(f"{message[:1].lower()}{message[1:]}; see {command} --help")
     except (KeyboardInterrupt, typer.Abort):
         print("\nuncrib: interrupted", file=sys.stderr, flush=True)
-        os._exit(130)  # threads that wait for a network must not hold up the prompt
+        os._exit(INTERRUPTED)  # threads that wait for a network must not hold up the prompt
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush to
         return 0

@@ -11,7 +11,7 @@ from detector.evidence.finding import Evidence, Extent, Finding, Graph, Json, Re
 from detector.options import Options
 from detector.report.excerpts import shown
 from detector.report.model import Class, Report, Side, Tool
-from detector.report.verdict import judge
+from detector.report.verdict import counts, judge
 from detector.report.wording import scale_step
 from detector.snapshot.model import Notice, Snapshot
 from detector.version import VERSION
@@ -115,8 +115,13 @@ def _place(span: Span) -> tuple[str, str, int]:
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Counting findings first, then by bits; kind and id decide between equals."""
-    return tuple(sorted(findings, key=lambda each: (bool(each.explained_by), -each.bits, each.kind, each.id)))
+    """Findings that count, then those that their class grades as none, then those set apart; each by bits."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda each: (bool(each.explained_by), not counts(each), -each.bits, each.kind, each.id),
+        )
+    )
 
 
 def _row(name: str, findings: Sequence[Finding], found: Evidence) -> Class:

@@ -28,7 +28,7 @@ class Weight:
     """
 
     findings: int = 0
-    """independent findings, of any strength"""
+    """independent findings, of any strength but none"""
     moderate: int = 0
     """independent findings that are moderate or stronger"""
     strong: int = 0
@@ -39,6 +39,8 @@ class Weight:
     """evidence classes with a finding that is moderate or stronger"""
     bits: float = 0.0
     """bits of the independent findings that are moderate or stronger"""
+    best: float = 0.0
+    """bits of the one of them that has most"""
     share: float = 0.0
     """part of the information of the side that is covered more"""
     consistency: float = 0.0
@@ -50,15 +52,15 @@ class Weight:
 
 
 WAYS: tuple[tuple[Strength, Weight], ...] = (
-    ("very strong", Weight(strong=10, bits=4000, share=0.10, consistency=0.7)),
-    ("very strong", Weight(strong=4, classes=3, bits=2000, consistency=0.7)),
-    ("strong", Weight(strong=3, moderate=5, bits=1500, share=0.05, consistency=0.6)),
-    ("strong", Weight(strong=2, classes=2, bits=1000, consistency=0.6)),
-    ("strong", Weight(strong=3, classes=3, consistency=0.6)),
+    ("very strong", Weight(strong=10, bits=800, best=60, share=0.20, consistency=0.5)),
+    ("very strong", Weight(strong=5, classes=3, bits=300, share=0.20, consistency=0.5)),
+    ("strong", Weight(moderate=6, strong=4, bits=250, best=60, share=0.10, consistency=0.5)),
+    ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.10, consistency=0.5)),
+    ("strong", Weight(strong=3, classes=3, bits=100, consistency=0.5)),
     ("strong", Weight(whole=1)),
-    ("moderate", Weight(strong=1, bits=400)),
-    ("moderate", Weight(strong=1, classes=2)),
-    ("moderate", Weight(moderate=4, bits=800)),
+    ("moderate", Weight(strong=1, bits=100, best=60)),
+    ("moderate", Weight(strong=1, classes=2, bits=60)),
+    ("moderate", Weight(moderate=8, bits=200, share=0.20)),
     ("weak", Weight(findings=1)),
 )
 """strongest step first; what a row leaves at zero it does not ask for"""
@@ -71,7 +73,8 @@ def judge(
     warnings: Sequence[Notice],
 ) -> Summary:
     """The summary of a report. `findings` are all of them; those that something explains are left aside."""
-    counting = [finding for finding in findings if not finding.explained_by]
+    counting = [finding for finding in findings if counts(finding)]
+    apart = sum(bool(finding.explained_by) for finding in findings)
     alone = independent(counting)
     shares = _shares(evidence)
     weight = weigh(alone, renames, max(shares))
@@ -85,9 +88,14 @@ def judge(
         share_a=shares[0],
         share_b=shares[1],
         rests_on=tuple(_rests_on(alone, weight, shares, renames, expected)),
-        would_change=tuple(_would_change(verdict, weight, len(findings) - len(counting), warnings)),
+        would_change=tuple(_would_change(verdict, weight, apart, warnings)),
         chance_findings=expected,
     )
+
+
+def counts(finding: Finding) -> bool:
+    """Whether a finding is evidence: nothing explains it, and its class did not grade it as none."""
+    return not finding.explained_by and finding.strength != "none"
 
 
 def step(weight: Weight) -> Strength:
@@ -97,15 +105,15 @@ def step(weight: Weight) -> Strength:
 
 def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> Weight:
     """Measure independent findings. `share` is from 0 to 1."""
-    grade = [scale_step(finding.strength) for finding in alone]
     heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
     return Weight(
-        findings=sum(each > 0 for each in grade),
+        findings=len(alone),
         moderate=len(heavy),
-        strong=sum(each >= scale_step("strong") for each in grade),
+        strong=sum(scale_step(finding.strength) >= scale_step("strong") for finding in alone),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
         classes=len({finding.kind for finding in heavy}),
         bits=sum(finding.bits for finding in heavy),
+        best=max((finding.bits for finding in heavy), default=0.0),
         share=share,
         consistency=_consistency(renames),
     )
@@ -169,10 +177,10 @@ def _rests_on(
 ) -> Iterable[str]:
     if not alone:
         return
-    best = max(alone, key=lambda finding: finding.bits)
+    best = alone[0]
     law = f", E = {wording.e_value(best.e_value)}" if best.e_value is not None else ""
-    found = f"{_findings(len(alone), 'independent ')} that nothing else explains, {weight.strong:,} of them strong"
-    yield (f"{found}; the one with most bits is {best.title} ({wording.bits(best.bits)} bits{law})")
+    yield f"{_findings(len(alone), 'independent ')} that nothing explains, {weight.strong:,} of them strong"
+    yield f"the strongest: {best.title} ({wording.bits(best.bits)} bits{law})"
     if any(shares):
         covered = [wording.share(share) for share in shares]
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
@@ -184,7 +192,7 @@ def _rests_on(
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
     agreeing, contradicting = _sites(renames)
     if agreeing:
-        yield f"one renaming fits {agreeing:,} places and is contradicted by {contradicting:,}"
+        yield f"one renaming: {agreeing:,} places agree with it, {contradicting:,} contradict it"
 
 
 def _would_change(verdict: Strength, weight: Weight, apart: int, warnings: Sequence[Notice]) -> Iterable[str]:
@@ -208,6 +216,7 @@ _IN_WORDS = {
     "whole": "{:,} very strong findings about a whole model",
     "classes": "{:,} kinds of evidence",
     "bits": "{:,.0f} bits",
+    "best": "{:,.0f} bits in one finding",
     "share": "a share of {:.0%}",
     "consistency": "a renaming of which {:.0%} agrees",
 }
