@@ -124,6 +124,8 @@ def test_a_token_that_stands_for_the_user_is_not_shown() -> None:
         ("pypi:-r==1", "write pypi:name==version"),
         ("no-such-folder", "there is no folder no-such-folder"),
         ("./no/such/folder", "there is no folder ./no/such/folder"),
+        ("~no-such-user/folder", "there is no folder ~no-such-user/folder"),
+        ("x" * 10_000, "there is no folder"),
         ("/no/such/folder", "there is no folder /no/such/folder"),
         ("karpathy/nanoGPT@", "names no revision"),
         ("karpathy/nanoGPT@-x", "cannot be a revision"),

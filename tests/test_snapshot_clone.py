@@ -9,11 +9,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from git_factory import Repository, new_repository
@@ -99,6 +101,22 @@ def test_a_git_server_on_the_network(served: Path) -> None:
     finally:
         os.killpg(daemon.pid, signal.SIGTERM)
         daemon.wait()
+
+
+@pytest.mark.parametrize("version", ["0", "2"])
+def test_a_web_server_of_git(served: Path, repository: Repository, cache: Path, version: str) -> None:
+    repository.git("-C", str(served), "config", "uploadpack.allowAnySHA1InWant", "true")
+    with _answering(partial(_Backend, served.parent, version)) as url:
+        snapshot = open_snapshot(f"{url}/name.git@2024-05-27")
+        assert set(snapshot.read(FILES)) == {"model.py", "config.json", "LICENSE"}
+        assert blobs_in(cache) == 3
+
+
+def test_a_web_server_of_plain_files(served: Path, repository: Repository) -> None:
+    repository.git("-C", str(served), "update-server-info")
+    with _answering(partial(_Files, directory=str(served.parent))) as url:
+        snapshot = open_snapshot(f"{url}/name.git", Options(limits=Limits(seconds=30)))
+        assert set(snapshot.read(FILES)) == set(FILES)
 
 
 def _wait_for(port: int) -> None:
@@ -248,8 +266,8 @@ class TestWrongSources:
         ],
     )
     def test_what_a_web_server_answers(self, status: int, expected: str) -> None:
-        with _answering(status) as url, pytest.raises(UncribError, match=expected) as error:
-            open_snapshot(url)
+        with _answering(partial(_Answer, status)) as url, pytest.raises(UncribError, match=expected) as error:
+            open_snapshot(f"{url}/org/name")
         assert "\n" not in str(error.value)
 
     def test_a_server_that_never_answers(self) -> None:
@@ -288,32 +306,77 @@ class TestWrongSources:
             open_snapshot(f"file://{served}")
 
 
-class _answering:
-    """A web server that answers every request with one status and a page."""
+@contextmanager
+def _answering(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A web server on this machine, for as long as the context lasts; yields its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
-    def __init__(self, status: int) -> None:
-        handler = partial(_Answer, status)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
 
-    def __enter__(self) -> str:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{self.server.server_address[1]}/org/name"
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 class _Answer(BaseHTTPRequestHandler):
-    def __init__(self, status: int, *arguments: object) -> None:
+    """The same status and page for every request."""
+
+    def __init__(self, status: int, *arguments: Any) -> None:
         self.status = status
-        super().__init__(*arguments)  # type: ignore[arg-type]
+        super().__init__(*arguments)
 
     def do_GET(self) -> None:
         self.send_response(self.status)
         self.send_header("WWW-Authenticate", 'Basic realm="x"')
         self.end_headers()
         self.wfile.write(b"<html>hello</html>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Backend(BaseHTTPRequestHandler):
+    """git's own `http-backend`, which real hosts speak the same protocol as."""
+
+    def __init__(self, root: Path, version: str, *arguments: Any) -> None:
+        self.root = root
+        self.version = version
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self._pass_on(b"")
+
+    def do_POST(self) -> None:
+        self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _pass_on(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        environment = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", "") if self.version == "2" else "",
+        }
+        backend = ["git", "http-backend"]
+        done = subprocess.run(backend, input=body, capture_output=True, check=True, env=environment)
+        head, _, answer = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        self.send_response(int(fields.pop("Status", "200").split()[0]))
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -89,8 +89,8 @@ def _local(source: str) -> Address | None:
     """The longest part of the source that is an existing path, the rest after an @ being the revision."""
     end = len(source)
     while end > 0:
-        path = Path(source[:end]).expanduser()
-        if _exists(path):
+        path = _path(source[:end])
+        if path is not None:
             revision = source[end + 1 :] or None
             if source[end:] == "@":
                 raise UncribError(f"{source} ends with an @ but names no revision; add one or drop the @")
@@ -100,11 +100,13 @@ def _local(source: str) -> Address | None:
     return None
 
 
-def _exists(path: Path) -> bool:
+def _path(text: str) -> Path | None:
+    """The existing path of this name, if there is one; ~ is the home folder."""
     try:
-        return path.exists()
-    except (OSError, ValueError):  # a name too long for the file system is no path
-        return False
+        path = Path(text).expanduser()
+        return path if path.exists() else None
+    except (OSError, ValueError, RuntimeError):  # a name too long for the file system, an unknown ~user
+        return None
 
 
 def _folder_label(path: Path) -> str:
@@ -141,7 +143,7 @@ def _file_url(source: str, rest: str) -> Address:
     """A file URL's path may itself hold an @: what exists on disk decides where it ends."""
     end = len(rest)
     while end > 0:
-        if _exists(Path(unquote(rest[:end]))):
+        if _path(unquote(rest[:end])) is not None:
             return _git(f"file://{rest[:end]}", rest[end + 1 :] or None, source)
         end = rest.rfind("@", 0, end)
     raise UncribError(f"there is no repository at file://{_cut_revision(rest)[0]}; check the path")

@@ -16,7 +16,7 @@ def cache_folder(name: str) -> Path:
     from platformdirs import user_cache_dir  # noqa: PLC0415  only sources from elsewhere need it
 
     base = Path(os.environ.get("UNCRIB_CACHE_DIR") or user_cache_dir("uncrib", appauthor=False))
-    folder = base / name
+    folder = base.absolute() / name
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -69,7 +69,8 @@ _READING = {
 }
 
 # The user's own git configuration stays in force here: credential helpers, proxies, url.insteadOf.
-_FETCHING = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
+# What is wanted is asked for by name; over plain HTTP files git would ask itself for the rest without end.
+_FETCHING = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file", "GIT_NO_LAZY_FETCH": "1"}
 
 
 def reading(**variables: str) -> dict[str, str]:

@@ -50,4 +50,7 @@ def is_readable(path: str) -> bool:
 
 def is_pointer(path: str, url: str) -> bool:
     """Whether the file is a checkpoint on a host that stores large files as pointers of about 130 bytes."""
-    return "//huggingface.co/" in url and PurePosixPath(path).suffix.lower() in WEIGHTS
+    return (
+        url.startswith(("https://huggingface.co/", "https://hf.co/"))
+        and PurePosixPath(path).suffix.lower() in WEIGHTS
+    )
