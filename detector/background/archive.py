@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def open_archive(path: Path) -> Archive:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header, start = _read_header(path, file.read(_HEAD.size), file.read)
+            header, start = _read_header(path, file, size)
         raw = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise UncribError(
@@ -112,7 +112,9 @@ def _start(header_bytes: int) -> int:
     return -(-(_HEAD.size + header_bytes) // _ALIGN) * _ALIGN
 
 
-def _read_header(path: Path, head: bytes, read: Any) -> tuple[dict[str, Any], int]:
+def _read_header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The header, and where the arrays begin."""
+    head = file.read(_HEAD.size)
     if len(head) < _HEAD.size or not head.startswith(MAGIC):
         raise UncribError(f"{path} is not a background of Uncrib; make one with `uncrib background build`")
     _, version, length, checksum = _HEAD.unpack(head)
@@ -121,7 +123,7 @@ def _read_header(path: Path, head: bytes, read: Any) -> tuple[dict[str, Any], in
             f"the background {path} has format {version}, this Uncrib reads {FORMAT}; build it again with"
             " `uncrib background build`"
         )
-    body = read(length)
+    body = file.read(min(length, size))
     if blake2b(body, digest_size=8).digest() != checksum:
         raise _damaged(path, "the checksum of its header is wrong")
     header = json.loads(body)

@@ -27,6 +27,7 @@ from detector.background.sketch import sketches
 from detector.background.table import Table, tabulate
 from detector.background.weighing import Population, population, term_shares, word_shares
 from detector.errors import UncribError
+from detector.snapshot.cache import cache_folder
 
 CAPACITY = {"term": 1_250_000, "word": 120_000, "text": 60_000, "key": 20_000, "entry": 40_000}
 """entries of each table, at 5 bytes: 7.5 MB in all"""
@@ -61,7 +62,9 @@ def build(
     counted: list[Census] = []
     skipped: list[tuple[str, str]] = []
     requirements = [line.requirement for line in wanted]
-    for at, (requirement, outcome) in enumerate(_censuses(requirements, cache or _cache(), jobs), 1):
+    for at, (requirement, outcome) in enumerate(
+        _censuses(requirements, cache or cache_folder("background"), jobs), 1
+    ):
         if isinstance(outcome, Census):
             counted.append(outcome)
         else:
@@ -78,12 +81,6 @@ def build(
     out.with_suffix(".tsv").write_text(_listing(counted, people, skipped), encoding="utf-8")
     progress("weigh terms", 1, 1)
     return Built(out, len(counted), about["functions"], people.size, tuple(skipped))
-
-
-def _cache() -> Path:
-    from platformdirs import user_cache_path  # noqa: PLC0415
-
-    return user_cache_path("uncrib") / "background"
 
 
 def _censuses(wanted: Sequence[str], cache: Path, jobs: int) -> Iterator[tuple[str, Census | str]]:

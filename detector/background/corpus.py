@@ -13,18 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detector.errors import UncribError
-
-if TYPE_CHECKING:
-    from detector.snapshot.model import Snapshot
+from detector.snapshot.model import Limits, Snapshot
 
 SETTINGS = (".json", ".yaml", ".yml", ".toml")
 """suffixes of files that hold settings"""
 LARGEST = 2**18
 """bytes of the largest file that is kept; larger ones are generated"""
 _KEPT = (".py", *SETTINGS)
+_LIMITS = Limits(seconds=3600.0, total_bytes=4 * 2**30, files=200_000)
+"""a framework's wheel holds a gigabyte of compiled code beside its Python"""
 _METADATA = re.compile(r"^[^/]+/(METADATA|PKG-INFO)$")
 _LINE = re.compile(r"^(?P<requirement>[A-Za-z0-9][\w.-]*(==[\w.!+-]+)?)(?P<core>\s+core)?$")
 
@@ -102,7 +101,7 @@ def _download(requirement: str, folder: Path) -> Path:
     from detector.options import Options  # noqa: PLC0415
     from detector.snapshot import open_snapshot  # noqa: PLC0415
 
-    snapshot = open_snapshot(f"pypi:{requirement}", Options())
+    snapshot = open_snapshot(f"pypi:{requirement}", Options(limits=_LIMITS))
     metadata, files = _texts(snapshot)
     if not any(path.endswith(".py") for path in files):
         raise UncribError(f"{requirement} holds no Python source; leave it out of the list")
