@@ -151,16 +151,14 @@ def _plain(value: Json) -> Json:
 
 
 def _joined(run: list[Quotation]) -> Quotation:
-    first = run[0]
-    if len(run) == 1:
-        return first
-    return first._replace(text=(" " if first.kind == "prose" else "").join(part.text for part in run))
+    text = (" " if run[0].kind == "prose" else "").join(part.text for part in run)
+    return run[0]._replace(text=" ".join(text.split()))
 
 
 def _quotation(text: str, found: re.Match[str], prefix: str) -> Quotation:
     raw, start = found.group(), found.start()
     if raw[0] == "#":
-        return Quotation("prose", " ".join(raw.lstrip("#!:").split()), start)
+        return Quotation("prose", raw.lstrip("#!:"), start)
     mark = raw[:3] if raw.startswith(('"""', "'''")) else raw[0]
     body = raw[len(mark) :].removesuffix(mark)
     if "r" not in prefix and "\\" in body:
@@ -170,4 +168,4 @@ def _quotation(text: str, found: re.Match[str], prefix: str) -> Quotation:
     is_prose = len(mark) == 3 and not text[max(0, start - _INDENT) : start].rpartition("\n")[2].strip(
         "rRuU \t"
     )
-    return Quotation("prose" if is_prose else "string", " ".join(body.split()), start)
+    return Quotation("prose" if is_prose else "string", body, start)
