@@ -6,7 +6,12 @@
 
 from setuptools import find_packages, setup
 
+MAPPED = ("grammars", "templates")
+
 setup(
-    packages=[*find_packages(include=["detector", "detector.*"]), "detector.grammars", "detector.templates"],
-    package_dir={"detector.grammars": "grammars", "detector.templates": "templates"},
+    packages=[
+        *find_packages(include=["detector", "detector.*"]),
+        *(f"detector.{name}" for top in MAPPED for name in find_packages(include=[top, f"{top}.*"])),
+    ],
+    package_dir={f"detector.{top}": top for top in MAPPED},
 )

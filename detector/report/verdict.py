@@ -19,6 +19,9 @@ from detector.snapshot.model import Notice
 WHOLE_MODEL = ("weights", "behaviour")
 """classes of which one finding speaks of a whole model, not of one function or file"""
 
+DERIVED = ("history", "agreement")
+"""classes that look again at what others found, and so are no further kind of evidence"""
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -36,7 +39,7 @@ class Weight:
     whole: int = 0
     """very strong findings about a whole model"""
     classes: int = 0
-    """evidence classes with a finding that is moderate or stronger"""
+    """evidence classes with a finding that is moderate or stronger, without those that are derived"""
     bits: float = 0.0
     """bits of the independent findings that are moderate or stronger"""
     best: float = 0.0
@@ -111,7 +114,7 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> 
         moderate=len(heavy),
         strong=sum(scale_step(finding.strength) >= scale_step("strong") for finding in alone),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
-        classes=len({finding.kind for finding in heavy}),
+        classes=len({finding.kind for finding in heavy} - set(DERIVED)),
         bits=sum(finding.bits for finding in heavy),
         best=max((finding.bits for finding in heavy), default=0.0),
         share=share,
@@ -186,8 +189,8 @@ def _rests_on(
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
     if expected is not None:
         yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
-    heavy = (finding for finding in alone if finding.strength not in ("none", "weak"))
-    kinds = sorted({wording.kind_label(finding.kind) for finding in heavy})
+    heavy = {finding.kind for finding in alone if finding.strength != "weak"} - set(DERIVED)
+    kinds = sorted(map(wording.kind_label, heavy))
     if len(kinds) > 1:
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
     agreeing, contradicting = _sites(renames)
