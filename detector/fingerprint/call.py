@@ -83,6 +83,8 @@ class Calls(Expressions):
             return self.outside(f".{name}", self.arguments(given, VARIABLE))
         base = self.value(target)
         fact = base.fact
+        if fact == _SUPER and name in self.own_names and name not in self.known.hooks:
+            return self.own_call(name, VARIABLE, self.arguments(given))
         if fact is not None and fact[0] == "api":
             return self.outside(public(f"{fact[1]}.{name}").fact[1], self.arguments(given))
         if fact is not None and fact[0] == "own":
@@ -192,6 +194,7 @@ class Calls(Expressions):
         )
 
 
+_SUPER = ("api", "super")
 _OWN_CALL = digest("operation own call")
 
 

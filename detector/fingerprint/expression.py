@@ -8,7 +8,10 @@ defines it, so that temporaries, their names and the order of independent statem
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from detector.fingerprint.binding import Scope
 
+_BARE_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"')
 _MIRRORED = {">": "<", ">=": "<="}
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
             "in": "not in", "not in": "in", "is": "is not", "is not": "is"}  # fmt: skip
@@ -147,7 +151,7 @@ class Expressions:
             return term
         if name in self.known.builtins:
             return public(name)
-        if self.module.stars and name not in self.own_names:
+        if self.module.stars and name not in self.own_names and name not in self.module.bound:
             return public(f"*.{name}")
         return VARIABLE
 
@@ -238,31 +242,34 @@ class Expressions:
         return term._replace(node=index)
 
     def string(self, node: Node) -> Term:
-        """A string by its text, or an f-string as an operation on what it interpolates."""
-        pieces: list[str] = []
-        values: list[Term] = []
-        prefix = ""
-        for child in node.children:
-            if child.type == "string_content":
-                pieces.append(text(child))
-            elif child.type == "interpolation":
-                values.append(self.inner(child))
-            elif child.type == "string_start":
-                prefix = text(child).rstrip("\"'").lower()
-        body = "".join(pieces)
-        if values:
-            return self.operation("format", *values, constant(body))
-        return self.constant(body.encode() if "b" in prefix else body)
+        """A string by its value, or an f-string as an operation on what it interpolates."""
+        return self.joined([node])
 
     def string_run(self, node: Node) -> Term:
-        """Adjacent string literals, joined."""
-        mark = len(self.record.places)
-        values = [self.value(part) for part in self.parts(node)]
-        bodies = [value.fact[1] for value in values if value.fact and value.fact[0] == "constant"]
-        if len(bodies) < len(values) or len({type(body) for body in bodies}) > 1:
-            return self.operation("format", *values)
-        del self.record.places[mark:], self.record.terms[mark * 5 :]
-        return self.constant(type(bodies[0])().join(bodies))
+        """Adjacent string literals are one."""
+        return self.joined(self.parts(node))
+
+    def joined(self, nodes: list[Node]) -> Term:
+        """The value of string literals in a row."""
+        pieces: list[Any] = []
+        values: list[Term] = []
+        for node in nodes:
+            prefix = ""
+            for child in node.children:
+                if child.type == "string_content":
+                    pieces.append(_unescaped(text(child), prefix))
+                elif child.type == "interpolation":
+                    if any(part.type == "=" for part in child.children):
+                        pieces.append(f"{text(self.parts(child)[0])}=")
+                    values.append(self.inner(child))
+                elif child.type == "string_start":
+                    prefix = text(child).rstrip("\"'").lower()
+            if not pieces:
+                pieces.append(b"" if "b" in prefix else "")
+        if len({type(piece) for piece in pieces}) > 1:
+            pieces = [str(piece) for piece in pieces]
+        body = type(pieces[0])().join(pieces)
+        return self.operation("format", *values, constant(body)) if values else self.constant(body)
 
     # Operators
 
@@ -279,8 +286,10 @@ class Expressions:
     def chain(self, node: Node, operator: str) -> list[Node]:
         """Operands of `a + b + c`, found without recursion."""
         operands: list[Node] = []
-        while node.type == "binary_operator" and node.children[1].type == operator:
+        while node.type == "binary_operator":
             children = [child for child in node.children if not child.is_extra]
+            if len(children) != 3 or children[1].type != operator:
+                break
             operands.append(children[2])
             node = children[0]
         return [node, *reversed(operands)]
@@ -413,6 +422,18 @@ def roles(walk: type) -> tuple[dict[str, Role], dict[str, Role]]:
 def text(node: Node) -> str:
     """The text of a node."""
     return (node.text or b"").decode("utf-8", "replace")
+
+
+def _unescaped(body: str, prefix: str) -> str | bytes:
+    """The value of a literal's text: escapes undone, braces of f-strings single."""
+    if "f" in prefix:
+        body = body.replace("{{", "{").replace("}}", "}")
+    if "\\" in body and "r" not in prefix:
+        with suppress(ValueError, SyntaxError, UnicodeError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quoted = _BARE_QUOTE.sub(r'\1\\"', body)
+            body = ast.literal_eval(f'"""{quoted}"""')
+    return body.encode("latin-1", "replace") if "b" in prefix else body
 
 
 def split(node: Node) -> tuple[Node, str]:

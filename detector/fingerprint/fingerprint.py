@@ -8,6 +8,7 @@ A repository's files are declared first, as what one file defines is own in all 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _HELPER_NODES = 80
+_WORD = re.compile(r"\w+")
 _KEPT_FACTS = {"constant", "api", "logger"}
 
 
@@ -73,10 +75,13 @@ class Declared:
         return found
 
     def _snippet(self, scope: Scope) -> str:
-        """The function with the imports of its file, as a file of its own."""
+        """The function with the imports of its file and the names bound there, as a file of its own."""
+        written = text(scope.node)
+        bound = sorted(self.found.scopes[0].names & set(_WORD.findall(written)) - {scope.name})
+        names = [f"{name} = ..." for name in bound if not any(item.name == name for item in self.found.imports)]
         column = scope.node.start_point[1]
         head = [] if not column else ["class C:"] if scope.receiver else ["if True:"]
-        return "\n".join([*self.found.import_texts, *head, " " * column + text(scope.node)])
+        return "\n".join([*self.found.import_texts, *names, *head, " " * column + written])
 
 
 @dataclass(frozen=True, slots=True)

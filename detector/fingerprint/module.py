@@ -45,10 +45,13 @@ def own(name: str) -> Term:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """Top-level names as values; `stars` are the outside modules whose names were all imported."""
+    """Top-level names as values; `bound` are all names that the file binds at the top, `stars` the outside
+    modules whose names were all imported.
+    """
 
     path: str
     values: dict[str, Term]
+    bound: frozenset[str]
     stars: tuple[str, ...]
 
 
@@ -65,4 +68,4 @@ def module(path: str, found: Bindings, roots: Roots) -> Module:
     for scope in found.scopes:
         if scope.name and scope.parent is found.scopes[0]:
             values[scope.name] = own(scope.name)
-    return Module(path, values, tuple(stars))
+    return Module(path, values, frozenset(found.scopes[0].names), tuple(stars))
