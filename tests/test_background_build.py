@@ -184,7 +184,7 @@ def test_info_states_what_it_holds(shelf: Shelf) -> None:
         ("", "is empty"),
         ("# only a comment\n", "is empty"),
         ("--index-url=evil\n", "not of the form"),
-        ("a b\n", "not of the form"),
+        ("a b c\n", "not of the form"),
     ],
 )
 def test_a_wrong_list_is_refused_with_one_line(tmp_path: Path, content: str, says: str) -> None:

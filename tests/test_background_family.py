@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from detector.background.family import Bags, families, identities
-from detector.background.weighing import population, term_shares
+from detector.background.weighing import population, term_shares, unit_weights
 from detector.fingerprint.workers import fingerprint_files
 
 STANDARD_LIBRARY = Path(textwrap.__file__).parent
@@ -33,7 +33,8 @@ def random_set(seed: int, size: int) -> set[int]:
 
 
 def share_of(term: int, packages: list[Bags]) -> float:
-    hashes, shares, _ = term_shares(population(packages))
+    people = population(packages)
+    hashes, shares, _ = term_shares(people, unit_weights(people))
     return float(shares[hashes == term].sum())
 
 

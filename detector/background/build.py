@@ -25,12 +25,14 @@ from detector.background.corpus import obtain, read_list
 from detector.background.rarity import KINDS
 from detector.background.sketch import sketches
 from detector.background.table import Table, tabulate
-from detector.background.weighing import Population, population, term_shares, word_shares
+from detector.background.weighing import Population, population, term_shares, unit_weights, word_shares
 from detector.errors import UncribError
 from detector.snapshot.cache import cache_folder
 
 CAPACITY = {"term": 1_250_000, "word": 120_000, "text": 60_000, "key": 20_000, "entry": 40_000}
 """entries of each table, at 5 bytes: 7.5 MB in all"""
+CORE = "core"
+"""label of the libraries that everybody knows: all their functions are commons"""
 Progress = Callable[[str, int, int], None]
 
 
@@ -63,7 +65,7 @@ def build(
     skipped: list[tuple[str, str]] = []
     requirements = [line.requirement for line in wanted]
     for at, (requirement, outcome) in enumerate(
-        _censuses(requirements, cache or cache_folder("background"), jobs), 1
+        censuses(requirements, cache or cache_folder("background"), jobs), 1
     ):
         if isinstance(outcome, Census):
             counted.append(outcome)
@@ -75,7 +77,7 @@ def build(
     counted.sort(key=lambda census: census.package.name)
     progress("weigh terms", 0, 1)
     people = population([census.units.bags for census in counted])
-    known = {line.requirement.partition("==")[0] for line in wanted if line.core}
+    known = {line.requirement.partition("==")[0] for line in wanted if line.label == CORE}
     about, arrays = _contents(counted, people, known)
     write_archive(out, about, arrays)
     out.with_suffix(".tsv").write_text(_listing(counted, people, skipped), encoding="utf-8")
@@ -83,7 +85,7 @@ def build(
     return Built(out, len(counted), about["functions"], people.size, tuple(skipped))
 
 
-def _censuses(wanted: Sequence[str], cache: Path, jobs: int) -> Iterator[tuple[str, Census | str]]:
+def censuses(wanted: Sequence[str], cache: Path, jobs: int) -> Iterator[tuple[str, Census | str]]:
     """Each requirement with its census, or with the reason why there is none."""
     if jobs == 1:
         for requirement in wanted:
@@ -106,7 +108,7 @@ def _contents(
     counted: Sequence[Census], people: Population, known: AbstractSet[str]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and arrays; the packages named in `known` are core libraries."""
-    terms = tabulate(*term_shares(people), CAPACITY["term"])
+    terms = tabulate(*term_shares(people, unit_weights(people)), CAPACITY["term"])
     tables = {"term": terms} | {
         kind: tabulate(*word_shares([census.lexicons[kind] for census in counted]), CAPACITY[kind])
         for kind in KINDS

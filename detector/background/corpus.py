@@ -25,15 +25,15 @@ _KEPT = (".py", *SETTINGS)
 _LIMITS = Limits(seconds=3600.0, total_bytes=4 * 2**30, files=200_000)
 """a framework's wheel holds a gigabyte of compiled code beside its Python"""
 _METADATA = re.compile(r"^[^/]+/(METADATA|PKG-INFO)$")
-_LINE = re.compile(r"^(?P<requirement>[A-Za-z0-9][\w.-]*(==[\w.!+-]+)?)(?P<core>\s+core)?$")
+_LINE = re.compile(r"^(?P<requirement>[A-Za-z0-9][\w.-]*(==[\w.!+-]+)?)(\s+(?P<label>[a-z]+))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A line of a list: `name` or `name==version`, and whether it is a library that everybody knows."""
+    """A line of a list: `name` or `name==version`, and a word about it or nothing."""
 
     requirement: str
-    core: bool
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Package:
 
 
 def read_list(path: Path) -> tuple[Wanted, ...]:
-    """The packages of a list: `name==version` or `name` on each line, ` core` behind it for a core library.
+    """The packages of a list: `name==version` or `name` on each line, and perhaps a word behind it.
 
     `#` begins a comment. Raises UncribError if the list cannot be read, is empty, or holds something else.
     """
@@ -69,9 +69,10 @@ def read_list(path: Path) -> tuple[Wanted, ...]:
         found = _LINE.match(line)
         if not found:
             raise UncribError(
-                f"{path}: {line!r} is not of the form name or name==version; mend or remove the line"
+                f"{path}: {line!r} is not of the form name==version, with at most one word behind it;"
+                " mend or remove the line"
             )
-        wanted[found["requirement"]] = Wanted(found["requirement"], bool(found["core"]))
+        wanted[found["requirement"]] = Wanted(found["requirement"], found["label"] or "")
     if not wanted:
         raise UncribError(f"the list of packages {path} is empty; name one package on each line")
     return tuple(wanted.values())

@@ -62,13 +62,14 @@ def unit_weights(people: Population) -> NDArray[np.float64]:
     return rooted / (holders * members)
 
 
-def term_shares(people: Population) -> tuple[NDArray[np.uint64], NDArray[np.float64], float]:
+def term_shares(
+    people: Population, weights: NDArray[np.float64]
+) -> tuple[NDArray[np.uint64], NDArray[np.float64], float]:
     """Each distinct term, its part of the total weight, and the number of families the sample is worth.
 
     Terms of a single unit are left out. A weighted sample is worth (sum of weights)^2 / (sum of their
     squares) observations (Kish 1965).
     """
-    weights = unit_weights(people)
     parts = [_tally(people.bags.terms[chosen], weights[owners]) for chosen, owners in _slices(people.bags)]
     hashes, sums = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     of_families = np.bincount(people.families, weights)
