@@ -19,11 +19,11 @@ const isRow = (value) => Array.isArray(value) && value.every(isPlain);
 
 /** `beside` is the object that holds the value: pairs of tensor names beside a renaming are rows, keys are a tree. */
 function view(name, value, beside) {
-  if (name === "histogram") return histogram(value) ?? generic(value);
+  if (name === "histogram") return histogram(value) ?? generic(value, name);
   if (name === "renaming" && !Array.isArray(value) && Object.values(value).every(isPlain)) return renaming(value);
   if (name === "tokens" && Array.isArray(value) && value.every(isPlain)) return tokenList(value);
   if (name === "pairs" && Array.isArray(value) && value.every((row) => isRow(row) && row.length >= 2)) return pairView(value, !beside.renaming);
-  return generic(value);
+  return generic(value, name);
 }
 
 function factList(facts) {
@@ -31,7 +31,7 @@ function factList(facts) {
 }
 
 /** Any other value: rows as a table, plain lists as a list, objects as facts, deeper ones folded. */
-function generic(value) {
+function generic(value, name) {
   if (isPlain(value)) return h("p", {}, plain(value));
   if (!Array.isArray(value)) {
     const facts = Object.entries(value).filter(([, item]) => isPlain(item));
@@ -39,12 +39,12 @@ function generic(value) {
     return h("div", {}, facts.length ? factList(facts) : null,
       deeper.map(([name, item]) => folded(words(name), () => view(name, item, value))));
   }
-  if (value.every(isRow) && value.length) return table([], value);
+  if (value.every(isRow) && value.length) return table([], value, words(name));
   if (value.length && value.every((item) => item && !Array.isArray(item) && typeof item === "object" && Object.values(item).every(isPlain))) {
     const heads = [...new Set(value.flatMap((item) => Object.keys(item)))];
-    return table(heads.map(words), value.map((item) => heads.map((head) => item[head] ?? "")));
+    return table(heads.map(words), value.map((item) => heads.map((head) => item[head] ?? "")), words(name));
   }
-  return portion(value, (items) => h("ul", {}, items.map((item) => h("li", {}, isPlain(item) ? plain(item) : generic(item)))));
+  return portion(value, (items) => h("ul", {}, items.map((item) => h("li", {}, isPlain(item) ? plain(item) : generic(item, name)))));
 }
 
 /** A disclosure that draws its content when first opened: depth costs nothing until it is asked for. */
@@ -70,8 +70,8 @@ function portion(items, draw) {
   return h("div", {}, h("p", {}, search), box, all);
 }
 
-function table(heads, rows) {
-  const draw = (part) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, h("table", {},
+function table(heads, rows, label) {
+  const draw = (part) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {},
     heads.length ? h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))) : null,
     h("tbody", {}, part.map((row) => h("tr", {}, row.map((cell) => h("td", { class: "code-text" }, isPlain(cell) ? plain(cell ?? "") : JSON.stringify(cell))))))));
   return portion(rows, draw);
@@ -81,7 +81,7 @@ function table(heads, rows) {
 function pairView(rows, asTree) {
   if (asTree && rows.some((row) => String(row[0]).includes(".")) && rows.length <= MANY && rows.every((row) => row.length === 3)) return keyTree(rows);
   const extra = Math.max(...rows.map((row) => row.length)) - 2;
-  return table(["In A", "In B", ...["Shared value", "", ""].slice(0, extra)], rows);
+  return table(["In A", "In B", ...["Shared value", "", ""].slice(0, extra)], rows, "Pairs of names");
 }
 
 function keyTree(rows) {

@@ -153,7 +153,7 @@ function drawRenames() {
   byId("rename-filters").append(field("Find a name", text, true), field("Kind", kind), shown);
   const rows = h("tbody", {});
   const heads = ["Kind", "In A", "In B", "Agreeing sites", "Contradicting", "Where"];
-  byId("rename-list").append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rename map" },
+  byId("rename-list").append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of names" },
     h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), rows)));
   const after = h("div", {});
   byId("rename-list").append(after);

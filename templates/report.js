@@ -46,7 +46,8 @@ function permalink(side, path, start, end) {
 
 /** A labelled control of a filter form. */
 function field(label, control, wide) {
-  return h("label", { class: wide ? "wide" : null }, label, control);
+  control.id = `field-${fields++}`;
+  return h("p", { class: wide ? "field wide" : "field" }, h("label", { for: control.id }, label), control);
 }
 
 function select(options, chosen) {
@@ -99,6 +100,7 @@ function prepareForPaper() {
   byId("print").addEventListener("click", () => print());
 }
 
+let fields = 0;
 let data = null;
 let list = null;
 

@@ -63,8 +63,9 @@ def _functions(module: ModuleType) -> tuple[tuple[str, int, int, tuple[str, ...]
 def _renamed(text: str, names: dict[str, str]) -> str:
     if not names:
         return text
-    pattern = r"\b(" + "|".join(map(re.escape, names)) + r")\b"
-    return re.sub(pattern, lambda match: names[match[1]], text)
+    kept = r"""#.*|[rbuf]*(?:\"{3}(?s:.*?)\"{3}|"[^"\n]*"|'[^'\n]*')"""
+    words = "|".join(map(re.escape, names))
+    return re.sub(rf"{kept}|\b({words})\b", lambda match: names[match[1]] if match[1] else match[0], text)
 
 
 def _blob(text: str) -> str:

@@ -17,7 +17,7 @@ from detector.report.payload import packed
 from detector.report.picture import picture
 from detector.report.plot import plot
 from detector.report.serial import checksum
-from detector.report.text import one_line, shown, visible
+from detector.report.text import one_line, shown
 from detector.report.timeline import timeline
 
 SCRIPTS = ("report.js", "report-list.js", "report-code.js", "report-details.js")
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
         loader=FunctionLoader(_template),
-        finalize=lambda value: visible(value) if type(value) is str else value,
+        finalize=lambda value: shown(value) if type(value) is str else value,
     )
     environment.filters |= {
         "bits": wording.bits,

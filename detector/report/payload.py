@@ -14,13 +14,15 @@ from typing import cast
 
 from detector.evidence.finding import Finding, Json, Rename, Span
 from detector.report.model import Report
-from detector.report.text import shown, visible
+from detector.report.text import shown
 from detector.report.wording import STRENGTHS, kind_label
 
 MOST_SITES = 40
 """sites of one rename that the page lists"""
 MOST_ITEMS = 20_000
 """entries of one list or object in a finding's details that the page carries"""
+LONGEST_PATH = 4096
+"""a longer path gets no web address of its own"""
 DEEPEST = 24
 """levels of a finding's details that the page carries"""
 
@@ -51,7 +53,7 @@ def payload(report: Report) -> dict[str, Json]:
     kinds = sorted({finding.kind for finding in report.findings})
     return {
         "sides": sides,
-        "kinds": {kind: kind_label(kind) for kind in kinds},
+        "kinds": {shown(kind): shown(kind_label(kind)) for kind in kinds},
         "strengths": list(STRENGTHS),
         "text": text,
         "findings": findings,
@@ -75,13 +77,13 @@ def _side(report: Report, side: str, paths: _Paths) -> Json:
     hostile: dict[str, Json] = {
         str(number): path.encode("utf-8", "replace").decode()
         for path, number in paths.numbers.items()
-        if visible(path) != path
+        if shown(path) != path and len(path) <= LONGEST_PATH
     }
     return {
-        "label": visible(stated.label),
-        "commit": stated.commit or "",
+        "label": shown(stated.label),
+        "commit": shown(stated.commit or ""),
         "web": web,
-        "paths": [visible(path) for path in paths.numbers],
+        "paths": [shown(path) for path in paths.numbers],
         "raw": hostile,
     }
 
@@ -89,8 +91,8 @@ def _side(report: Report, side: str, paths: _Paths) -> Json:
 def _finding(finding: Finding, paths: dict[str, _Paths]) -> Json:
     fields: dict[str, Json] = {
         "id": finding.id,
-        "kind": finding.kind,
-        "title": visible(finding.title),
+        "kind": shown(finding.kind),
+        "title": shown(finding.title),
         "strength": STRENGTHS.index(finding.strength),
         "bits": round(finding.bits, 1),
         "e": None if finding.e_value is None else float(f"{finding.e_value:.2g}"),
@@ -99,8 +101,8 @@ def _finding(finding: Finding, paths: dict[str, _Paths]) -> Json:
         "lines": _blocks(finding),
         "renames": [_rename(rename, paths, sites=False) for rename in finding.renames],
         "how": list(finding.transformations),
-        "also": [visible(name) for name in finding.explained_by],
-        "why": [[visible(why.text), round(why.bits, 1), why.a_line, why.b_line] for why in finding.reasons],
+        "also": [shown(name) for name in finding.explained_by],
+        "why": [[shown(why.text), round(why.bits, 1), why.a_line, why.b_line] for why in finding.reasons],
         "details": _details(cast(Json, dict(finding.details)), 0),
     }
     return {key: value for key, value in fields.items() if value not in (None, [], {})}
@@ -126,14 +128,14 @@ def _blocks(finding: Finding) -> Json:
 
 
 def _span(span: Span, paths: _Paths) -> Json:
-    return [paths.number(span.path), visible(span.name), span.start_line, span.end_line]
+    return [paths.number(span.path), shown(span.name), span.start_line, span.end_line]
 
 
 def _rename(rename: Rename, paths: dict[str, _Paths], *, sites: bool) -> Json:
     row: list[Json] = [
-        rename.kind,
-        visible(rename.a),
-        visible(rename.b),
+        shown(rename.kind),
+        shown(rename.a),
+        shown(rename.b),
         rename.agreeing,
         rename.contradicting,
     ]
@@ -155,7 +157,7 @@ def _details(value: Json, depth: int) -> Json:
         if depth >= DEEPEST:
             return "…"
         kept = list(value.items())[:MOST_ITEMS]
-        return {visible(str(key)): _details(item, depth + 1) for key, item in kept}
+        return {shown(str(key)): _details(item, depth + 1) for key, item in kept}
     if isinstance(value, list | tuple):
         if depth >= DEEPEST:
             return "…"

@@ -43,7 +43,7 @@ def to_sarif(report: Report) -> str:
         },
     }
     return (
-        json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=1)
+        json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
         + "\n"
     )
 
@@ -116,7 +116,7 @@ def _region(span: Span) -> Json:
 def _location(span: Span) -> Json:
     location: dict[str, Json] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(span.path), "uriBaseId": "B"},
+            "artifactLocation": {"uri": quote(span.path, errors="replace"), "uriBaseId": "B"},
             "region": _region(span),
         }
     }
@@ -133,7 +133,7 @@ def _related(report: Report, span: Span, number: int) -> Json:
             "text": f"in {visible(report.a.label)}: {visible(span.path)} {visible(span.name)}".rstrip()
         },
         "physicalLocation": {
-            "artifactLocation": {"uri": (address or quote(span.path)).partition("#")[0]},
+            "artifactLocation": {"uri": (address or quote(span.path, errors="replace")).partition("#")[0]},
             "region": _region(span),
         },
     }

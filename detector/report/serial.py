@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -25,7 +26,9 @@ def to_json(report: Report) -> str:
     """The report as JSON: the same report gives the same bytes, whatever the hash seed."""
     plain = cast(dict[str, Json], _plain(report))
     ordered: dict[str, Json] = {"schema": plain.pop("schema"), **plain, "checksum": _digest(plain)}
-    return json.dumps(ordered, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(ordered, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    # a path that is no UTF-8 holds lone surrogates, which no file takes as they are
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def from_json(text: str | bytes) -> Report:

@@ -87,7 +87,12 @@ def permalink(side: Side, path: str, start: int, end: int) -> str | None:
     """The web address of these lines at the exact commit; None where the host is not known."""
     if not side.web or not side.web.startswith(("https://", "http://")):
         return None
-    parts = {"{commit}": side.commit or "", "{path}": quote(path), "{start}": str(start), "{end}": str(end)}
+    parts = {
+        "{commit}": side.commit or "",
+        "{path}": quote(path, errors="replace"),
+        "{start}": str(start),
+        "{end}": str(end),
+    }
     address = side.web
     for mark, part in parts.items():
         address = address.replace(mark, part)
