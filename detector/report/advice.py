@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -9,7 +10,7 @@ from detector.report.model import Report
 from detector.report.wording import counting, kind_label, scale_step
 from detector.snapshot.model import Snapshot
 
-_BY_KIND = {
+_TO_DO = {
     "code": "name the source in the file's head and the README, and keep its copyright notice; "
     "or write it anew from the paper, without the source at hand",
     "identical": "keep the file's copyright notice and say where it comes from",
@@ -25,18 +26,16 @@ _LICENCES = ("license", "licence", "copying", "unlicense")
 
 
 def advice(report: Report, other: Snapshot) -> tuple[str, ...]:
-    """Sentences for the author of side B about what it shares with side A, which `other` is."""
-    found = {
-        finding.kind: sum(each.kind == finding.kind for each in counting(report))
-        for finding in counting(report)
-        if scale_step(finding.strength) >= scale_step("moderate")
-    }
-    lines = [
-        f"{kind_label(kind)} ({count:,}): {_BY_KIND[kind]}"
-        for kind, count in found.items()
-        if kind in _BY_KIND
-    ]
-    return (*lines, _licence(other)) if lines else ()
+    """Sentences for the author of side B about what it shares with side A, which `other` is.
+
+    None for a verdict below "moderate": what every repository shares needs no credit.
+    """
+    least = scale_step("moderate")
+    if scale_step(report.summary.verdict) < least:
+        return ()
+    found = Counter(finding.kind for finding in counting(report) if scale_step(finding.strength) >= least)
+    lines = [f"{kind_label(kind)} ({found[kind]:,}): {todo}" for kind, todo in _TO_DO.items() if found[kind]]
+    return (*lines, _licence(other))
 
 
 def _licence(other: Snapshot) -> str:

@@ -213,15 +213,15 @@ def _would_change(verdict: Strength, weight: Weight, apart: int, warnings: Seque
 
 
 _IN_WORDS = {
-    "findings": "{:,} independent findings",
-    "moderate": "{:,} independent findings of moderate strength",
-    "strong": "{:,} independent strong findings",
-    "whole": "{:,} very strong findings about a whole model",
-    "classes": "{:,} kinds of evidence",
-    "bits": "{:,.0f} bits",
-    "best": "{:,.0f} bits in one finding",
-    "share": "a share of {:.0%}",
-    "consistency": "a renaming of which {:.0%} agrees",
+    "findings": ("independent findings", "{:,}"),
+    "moderate": ("of moderate strength", "{:,}"),
+    "strong": ("strong ones", "{:,}"),
+    "whole": ("very strong ones about a whole model", "{:,}"),
+    "classes": ("kinds of evidence", "{:,}"),
+    "bits": ("bits", "{:,.0f}"),
+    "best": ("bits in one finding", "{:,.0f}"),
+    "share": ("share of a side", "{:.0%}"),
+    "consistency": ("agreement with one renaming", "{:.0%}"),
 }
 
 
@@ -232,8 +232,8 @@ def _lacking(verdict: Strength, weight: Weight) -> str:
     following = STRENGTHS[scale_step(verdict) + 1]
     least = next(way for strength, way in WAYS if strength == following)
     asked = [
-        words.format(getattr(least, name))
-        for name, words in _IN_WORDS.items()
+        f"{words} {form.format(getattr(least, name))} ({form.format(getattr(weight, name))} here)"
+        for name, (words, form) in _IN_WORDS.items()
         if getattr(weight, name) < getattr(least, name)
     ]
-    return f"the step {following!r} would ask for at least {', '.join(asked)}"
+    return f"the step {following!r} asks for more: {', '.join(asked)}"
