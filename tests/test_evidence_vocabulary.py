@@ -13,8 +13,8 @@ from detector.evidence.vocabulary import Entry, canonical, decode, entries, iden
 
 
 def test_names_are_those_outside_of_strings_and_comments() -> None:
-    source = b'from torch import nn as layers\n\ndef forward(self, x):  # a remark\n    return layers.gelu(x, "text")\n'
-    assert identifiers(source) == {"torch", "nn", "layers", "forward", "x", "gelu"}
+    source = b"import torch as t\n\ndef forward(self, x):  # a remark\n    return t.gelu(x, 'text')\n"
+    assert identifiers(source) == {"torch", "t", "forward", "x", "gelu"}
 
 
 def test_prefixes_of_strings_and_exponents_of_numbers_are_no_names() -> None:

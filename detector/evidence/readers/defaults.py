@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from detector.evidence.finding import Json
 from detector.evidence.vocabulary import Entry, canonical
 from detector.unit.source import read_source
-from detector.unit.tree import captures, parse
+from detector.unit.tree import parse, query
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -27,6 +29,7 @@ _HINT = re.compile(
     rb"add_argument\(|\.option\(|class\s+\w*" + _CONFIGURATION.pattern + rb"|@dataclass|@dataclasses"
 )
 _LONGEST_LITERAL = 400
+_QUERY_SECONDS = 1.0
 _OPTION_NAME = re.compile(r"^--?([A-Za-z][\w-]*)$")
 
 
@@ -48,7 +51,7 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
     syntax = parse(read_source(path, content), seconds)
     if syntax is None:
         return ()
-    found = captures("settings", syntax.tree.root_node)
+    found = _captures(syntax.tree.root_node, min(seconds, _QUERY_SECONDS))
     places = [
         _of(_text(node.child_by_field_name("name")), [node], _class_pairs(node))
         for node in found.get("class", ())
@@ -60,6 +63,20 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
         constants = found.get("constant", [])
         places.append(_of("", constants, (pair for node in constants for pair in _assigned(node))))
     return tuple(place for place in places if place.entries)
+
+
+def _captures(root: Node, seconds: float) -> dict[str, list[Node]]:
+    """What `settings.scm` captures in the order of the text, as far as the time suffices.
+
+    A query takes time quadratic in the children of one node, of which broken code may have 100,000.
+    """
+    from tree_sitter import QueryCursor  # noqa: PLC0415
+
+    deadline = time.monotonic() + seconds
+    found = QueryCursor(query("settings")).captures(
+        root, lambda name, arguments, index, nodes: True, lambda offset: time.monotonic() > deadline
+    )
+    return {name: sorted(nodes, key=attrgetter("start_byte")) for name, nodes in found.items()}
 
 
 def _of(name: str, nodes: list[Node], pairs: Iterator[tuple[str, Json]]) -> Defaults:

@@ -33,11 +33,12 @@ class _Open:
         self.value, self.anchor, self.before = value, anchor, before
         self.key: str | None = None
 
-    def add(self, item: Json) -> None:
+    def add(self, item: Json, written: str) -> None:
+        """Take a value, or the key of the next one as it is `written`."""
         if isinstance(self.value, list):
             self.value.append(item)
         elif self.key is None:
-            self.key = item if isinstance(item, str) else str(item)[:200]
+            self.key = written
         else:
             self._set(self.key, item)
             self.key = None
@@ -84,7 +85,7 @@ def compose(events: Iterable[Event]) -> Json:
         if nodes > MOST_NODES or len(stack) > DEEPEST:
             raise Unreadable("is too large or too deep once its aliases are written out")
         if isinstance(event, kinds.ScalarEvent | kinds.AliasEvent | kinds.CollectionEndEvent):
-            stack[-1].add(done)
+            stack[-1].add(done, getattr(event, "value", ""))
     documents = root.value
     return documents[0] if isinstance(documents, list) and len(documents) == 1 else documents
 
