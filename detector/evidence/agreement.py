@@ -57,17 +57,18 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
 
 
 def _changes(context: Context) -> Iterator[_Change]:
-    """Every rename that took place, of each class, and the files behind counting code findings."""
+    """Every rename that a class reports, once, and the files behind counting code findings."""
     for name, evidence in context.earlier.items():
-        renames = [
-            *evidence.renames,
-            *(rename for finding in evidence.findings for rename in finding.renames),
-        ]
-        for rename in dict.fromkeys(renames):
+        found = {
+            (rename.kind, rename.a, rename.b): rename
+            for finding in evidence.findings
+            for rename in finding.renames
+        }
+        found |= {(rename.kind, rename.a, rename.b): rename for rename in evidence.renames}
+        for rename in found.values():
             if rename.kind == "file":
-                yield from _change(
-                    "file", replace(rename, a=PurePosixPath(rename.a).stem, b=PurePosixPath(rename.b).stem)
-                )
+                stems = PurePosixPath(rename.a).stem, PurePosixPath(rename.b).stem
+                yield from _change("file", replace(rename, a=stems[0], b=stems[1]))
             elif name != "code" or rename.kind in _CODE_KINDS:
                 yield from _change("file" if rename.kind == "module" else name, rename)
     for rename in _files(context):
@@ -158,7 +159,7 @@ def _finding(
 
 
 def _strength(sources: Mapping[tuple[str, str], set[str]], contradicting: int) -> Strength:
-    """Code and file names alone are "weak": both rest on the same matches. Weights or configs must join in."""
+    """Code and file names alone are "weak", as both rest on the same matches; others must join."""
     apart = [seen for seen in sources.values() if seen - {"code", "file"}]
     if not apart or contradicting > len(sources):
         return "weak"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detector.errors import UncribError
-from detector.evidence.answers.consistency import Consistency, Estimate, measure
+from detector.evidence.answers.consistency import Consistency, Estimate, measure, plain
 from detector.evidence.answers.sheet import Item, Sheet, normal, read_sheet
 from detector.evidence.finding import Evidence, Finding, Json, Reason, Span, Strength
 from detector.evidence.registry import Context
@@ -62,7 +62,7 @@ def compare_answers(path_a: str | Path, path_b: str | Path, reference: str | Pat
 
 
 def _finding(a: Sheet, b: Sheet, items: Sequence[Item], truth: dict[str, str] | None) -> Finding:
-    measured = _measured(a, b, items, truth)
+    measured = measure([item.question for item in items], *_columns(a, b, items, truth))
     same_wrong: list[Json] = [
         [item.question, a.answers[item]]
         for item in items
@@ -103,7 +103,7 @@ def strength(measured: Consistency) -> Strength:
         return "weak" if measured.p_value < 0.01 and measured.kappa.low > 0.8 else "none"
     # with two or three possible answers, two mistakes are the same by necessity or nearly so
     open_ended = measured.options >= 4 and wrong.low - measured.chance_wrong >= 0.3
-    if measured.p_value < 0.001 and open_ended:
+    if measured.p_value < 0.01 and open_ended:
         if measured.both_wrong >= 50 and wrong.low >= 0.9 and errors.low >= 0.8:
             return "strong"
         if measured.both_wrong >= 30 and wrong.low >= 0.75 and errors.low >= 0.6:
@@ -124,9 +124,11 @@ def bits(measured: Consistency) -> float:
     return measured.both_wrong * max(0.0, gain + loss)
 
 
-def _measured(a: Sheet, b: Sheet, items: Sequence[Item], truth: dict[str, str] | None) -> Consistency:
-    return measure(
-        [item.question for item in items],
+def _columns(
+    a: Sheet, b: Sheet, items: Sequence[Item], truth: dict[str, str] | None
+) -> tuple[list[str], list[str], list[str] | None]:
+    """The answers of both sides and the right ones, as they are compared."""
+    return (
         [normal(a.answers[item]) for item in items],
         [normal(b.answers[item]) for item in items],
         [truth[item.question] for item in items] if truth is not None else None,
@@ -134,16 +136,12 @@ def _measured(a: Sheet, b: Sheet, items: Sequence[Item], truth: dict[str, str] |
 
 
 def _levels(a: Sheet, b: Sheet, items: Sequence[Item], truth: dict[str, str] | None) -> list[Json]:
-    """One row for each noise level: level, items, agreement, kappa, share of the same among shared
-    mistakes.
-    """
+    """One row for each noise level: level, items, agreement, share of the same among shared mistakes."""
     rows: list[Json] = []
     for level in dict.fromkeys(item.level for item in items):
         chosen = [item for item in items if item.level == level]
-        if level and len(chosen) >= _LEAST_ITEMS:
-            found = _measured(a, b, chosen, truth)
-            wrong = found.same_wrong.value if found.same_wrong else None
-            rows.append([level, found.items, found.agreement.value, found.kappa.value, wrong])
+        if level:
+            rows.append([level, len(chosen), *plain(*_columns(a, b, chosen, truth))])
     return rows
 
 

@@ -63,7 +63,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         notices.extend(said)
     findings.extend(_code_findings((a, b), (models_a, models_b), likenesses, context))
     kept = tuple(finding for finding in findings if finding.strength != "none")
-    renames = tuple(rename for finding in kept for rename in finding.renames)
+    renames = tuple(rename for finding in kept if finding.strength != "weak" for rename in finding.renames)
     return Evidence(kept, renames, tuple(notices))
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int64]
     Numbers = npt.NDArray[np.float64]
 
-_DRAWS = 2000
+_SEED = 20200614
+_DRAWS = 1000
+"""resamples and shuffles; p-values below 1/1001 cannot be told apart"""
 _WORK = 20_000_000
 """items times draws; fewer draws are made of very long files, but at least 200"""
 
@@ -68,7 +70,7 @@ def measure(
     cluster = np.array([groups[question] for question in questions], dtype=np.int64)
     draws = max(200, min(_DRAWS, _WORK // max(1, len(one))))
     boot = _Bootstrap(cluster, draws)
-    same = (one == other).astype(float)
+    same = (one == other).astype(np.float64)
     agreement = boot.interval(lambda weight: _mean(same, weight))
     kappa = boot.interval(lambda weight: _kappa(one, other, weight, len(names)))
     if right is None:
@@ -86,29 +88,42 @@ def measure(
     return Consistency(len(one), len(names), agreement, kappa, p_value, number, errors, same_wrong, chance)
 
 
+def plain(a: Sequence[str], b: Sequence[str], truth: Sequence[str] | None) -> tuple[float, float | None]:
+    """Share of equal answers, and of equal ones among those both got wrong; None where there are none."""
+    same = [one == other for one, other in zip(a, b, strict=True)]
+    wrong = [
+        one == other
+        for one, other, right in zip(a, b, truth or (), strict=False)
+        if right not in (one, other)
+    ]
+    return sum(same) / len(same), sum(wrong) / len(wrong) if wrong else None
+
+
 class _Bootstrap:
-    """Weights of items under resampling of whole questions; the same for every measure."""
+    """Weights of items under resampling of whole questions; the same resamples for every measure."""
 
     def __init__(self, cluster: Codes, draws: int) -> None:
         import numpy as np  # noqa: PLC0415
 
-        self._cluster, self._draws = cluster, draws
-        self._clusters = int(cluster.max()) + 1
-        self._np = np
+        random = np.random.default_rng(_SEED)
+        clusters = int(cluster.max()) + 1
+        self._cluster = cluster
+        self._drawn = [
+            # a question is never drawn 256 times; a byte each keeps a million of them small
+            np.bincount(random.integers(0, clusters, clusters), minlength=clusters).astype(np.uint8)
+            for _ in range(draws)
+        ]
 
     def interval(self, statistic: Callable[[Any], float]) -> Estimate:
         """The statistic of the data, and the middle 95 % of it over resamples."""
-        np = self._np
-        random = np.random.default_rng(20200614)
-        values = []
-        for _ in range(self._draws):
-            drawn = np.bincount(random.integers(0, self._clusters, self._clusters), minlength=self._clusters)
-            values.append(statistic(drawn[self._cluster].astype(float)))
+        import numpy as np  # noqa: PLC0415
+
+        values = (statistic(drawn[self._cluster].astype(float)) for drawn in self._drawn)
         # a resample without any shared mistake has no share of equal ones
         known = [value for value in values if not math.isnan(value)]
         whole = statistic(np.ones(len(self._cluster)))
         low, high = np.percentile(known, [2.5, 97.5]) if known else (whole, whole)
-        return Estimate(float(whole), float(low), float(high))
+        return Estimate(whole, float(low), float(high))
 
 
 def _mean(values: Numbers, weight: Numbers) -> float:
@@ -133,7 +148,7 @@ def _permuted(a: Codes, b: Codes, draws: int) -> tuple[float, float]:
     """
     import numpy as np  # noqa: PLC0415
 
-    random = np.random.default_rng(20200614)
+    random = np.random.default_rng(_SEED)
     observed = int((a == b).sum())
     counts = np.array([int((a == random.permutation(b)).sum()) for _ in range(draws)])
     return (1 + int((counts >= observed).sum())) / (1 + draws), float(counts.mean()) / len(a)

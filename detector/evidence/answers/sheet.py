@@ -13,7 +13,9 @@ from detector.errors import UncribError
 from detector.snapshot.model import Notice
 
 LINE_BYTES = 2**20
-LINES = 1_000_000
+LINES = 500_000
+FILE_BYTES = 256 * 2**20
+"""a file is read up to these bounds"""
 _QUESTION = ("id", "question_id", "question", "prompt")
 _ANSWER = ("answer", "response", "prediction", "output", "text")
 _LEVEL = ("noise", "noise_level", "level")
@@ -46,6 +48,11 @@ def read_sheet(path: Path, side: str = "") -> Sheet:
     bad: list[tuple[int, str]] = []
     try:
         for number, line in _lines(path):
+            if number > LINES or not line:
+                bad.append(
+                    (number, f"and the rest were left out: limit of {LINES:,} lines and {FILE_BYTES:,} bytes")
+                )
+                break
             item, answer, trouble = _row(line)
             if not trouble and item in answers:
                 trouble = "answers a question that was answered before; the first answer counts"
@@ -72,11 +79,12 @@ def normal(answer: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines; an overlong one is cut, and an empty line stands where the file's bound is reached."""
     with path.open("rb") as stream:
         number = 0
-        while number < LINES and (line := stream.readline(LINE_BYTES + 1)):
+        while line := stream.readline(LINE_BYTES + 1):
             number += 1
-            yield number, line
+            yield number, line if stream.tell() <= FILE_BYTES else b""
             while len(line) > LINE_BYTES and not line.endswith(b"\n"):
                 line = stream.readline(LINE_BYTES + 1)
 

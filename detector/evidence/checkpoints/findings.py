@@ -13,13 +13,15 @@ from detector.evidence.checkpoints.likeness import Likeness, word_bits
 from detector.evidence.checkpoints.loading import Fit, Load
 from detector.evidence.checkpoints.modules import ModuleClass
 from detector.evidence.checkpoints.profile import Agreement
-from detector.evidence.checkpoints.relation import RELATED
+from detector.evidence.checkpoints.relation import RELATED, noisy_side
 from detector.evidence.checkpoints.valuation import Valuation
 from detector.evidence.finding import Finding, Json, Reason, Rename, Span, Strength
 
 _LISTED = 200
 _MATRIX_BITS = 30.0
 """bits of a matrix whose values are related: far fewer than they are, as a model's matrices hang together"""
+_SIMPLE = 4
+"""a renaming of more rules makes any two deep networks alike; it needs rare names to say something"""
 _MOST_BITS = 3000.0
 _PHRASES = {
     "identical": "hold the same values",
@@ -72,7 +74,8 @@ def names_finding(likeness: Likeness, explained_by: tuple[str, ...] = ()) -> Fin
 
 def names_strength(likeness: Likeness) -> Strength:
     """Names of standard architectures say "weak" at most; rare names of one's own say up to "strong"."""
-    if likeness.share < 0.5 and likeness.bits < 25:
+    strained = likeness.share < 0.5 or len(likeness.renaming.prefixes) > _SIMPLE
+    if strained and likeness.bits < 25:
         return "none"
     if likeness.bits < 25 or len(likeness.own) < 3:
         return "weak"
@@ -154,11 +157,15 @@ def _noise(valuation: Valuation) -> Json:
         return None
     widest = max(noisy, key=lambda pair: (pair.relation.read, pair.a.name)).relation
     sigmas = [pair.relation.difference.sigma for pair in noisy]
-    sides = Counter(pair.relation.noisier for pair in noisy if pair.relation.noisier)
+    read = sum(pair.relation.read for pair in noisy)
+    with_a, with_b = (
+        sum(pair.relation.read * getattr(pair.relation.difference, side) for pair in noisy) / read
+        for side in ("with_a", "with_b")
+    )
     return {
         "sigma": statistics.median(sigmas),
         "sigma_range": [min(sigmas), max(sigmas)],
-        "on_side": sides.most_common(1)[0][0] if len(sides) == 1 else "",
+        "on_side": noisy_side(with_a, with_b, read),
         "skew": widest.difference.skew,
         "kurtosis": widest.difference.kurtosis,
         "distance": widest.difference.distance,

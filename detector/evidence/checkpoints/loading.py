@@ -51,7 +51,7 @@ def fits(tree: ModuleTree, tensors: Sequence[Tensor]) -> list[Fit]:
             below.setdefault(".".join(parts[:depth]), []).append(parts[depth:])
     found: list[Fit] = []
     for prefix, rests in sorted(below.items()):
-        if prefix and prefix.rpartition(".")[0] in {fit.prefix for fit in found}:
+        if any(f"{prefix}.".startswith(fit.prefix) for fit in found):
             continue
         heads = {rest[0] for rest in rests}
         if len(heads) < _LEAST_PARTS:

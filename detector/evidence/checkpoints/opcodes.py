@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from detector.evidence.checkpoints.layout import Damaged
 
-_OPCODES = 3_000_000
+_OPCODES = 1_000_000
 """opcodes followed in one pickle: a state dict needs about 60 for each tensor"""
 
 
@@ -47,6 +47,7 @@ _MARK: Any = Name("(mark)")
 _CONTAINERS = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_KEYS = (str, int)
 _IGNORED = frozenset({"PROTO", "FRAME", "READONLY_BUFFER"})
 
 
@@ -154,7 +155,7 @@ class Machine:
         items = target.items if isinstance(target, Call) else target
         for key, value in pairs:
             # others are no tensor names, and hashing a tuple nested 100,000 deep would exhaust the C stack
-            if type(key) in (str, int):
+            if type(key) in _KEYS:
                 items[key] = value
 
     def _call(self, name: str, argument: Any) -> bool:
@@ -193,6 +194,13 @@ class Machine:
 
 
 def _called(function: Any, arguments: Any) -> Any:
+    """A call as a stand-in; an ordered dict, the usual container of tensors, as a dict."""
+    arguments = arguments if isinstance(arguments, tuple) else ()
     if isinstance(function, Name) and function.text == "collections.OrderedDict":
-        return {}
-    return Call(function, arguments if isinstance(arguments, tuple) else ())
+        pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
+        return {
+            pair[0]: pair[1]
+            for pair in pairs
+            if isinstance(pair, (list, tuple)) and len(pair) == 2 and type(pair[0]) in _KEYS
+        }
+    return Call(function, arguments)

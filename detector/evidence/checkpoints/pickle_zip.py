@@ -31,7 +31,16 @@ _STORAGES = {
     **{"LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8"},
     **{"ByteStorage": "U8", "BoolStorage": "BOOL"},
 }
-_HARMLESS = ("torch", "collections", "numpy", "argparse.Namespace", "_codecs.encode", "pathlib", "copyreg")
+_HARMLESS = (
+    "torch",
+    "__torch__",
+    "collections",
+    "numpy",
+    "argparse.Namespace",
+    "_codecs.encode",
+    "pathlib",
+    "copyreg",
+)
 """beginnings of the names that state dicts refer to; others deserve a remark"""
 _MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 
@@ -129,7 +138,7 @@ def _largest_state(root: Any) -> dict[str, _Storage]:
             continue
         seen.add(id(value))
         state = value.state if isinstance(value, Call) else value
-        if isinstance(state, dict) and "_modules" in state:
+        if isinstance(value, Call) and isinstance(state, dict):
             found = _module_tensors(state, seen)
         elif isinstance(state, dict):
             pairs = ((str(key), _tensor(inner)) for key, inner in state.items())
@@ -148,14 +157,16 @@ def _largest_state(root: Any) -> dict[str, _Storage]:
 
 
 def _module_tensors(state: dict[Any, Any], seen: set[int]) -> dict[str, _Storage]:
-    """The tensors of a whole pickled torch.nn.Module, named as its state dict would name them."""
+    """The tensors of a whole pickled module, named as its state dict would name them.
+
+    A `torch.nn.Module` keeps them in three dicts, a scripted one among its attributes.
+    """
     found: dict[str, _Storage] = {}
     queue: list[tuple[str, Any]] = [("", state)]
     while queue:
         prefix, inner = queue.pop()
-        for part in _MODULE_PARTS:
-            members = inner.get(part)
-            members = members.items if isinstance(members, Call) else members
+        for part in [inner[part] for part in _MODULE_PARTS if part in inner] or [inner]:
+            members = part.items if isinstance(part, Call) else part
             for name, member in members.items() if isinstance(members, dict) else ():
                 tensor = _tensor(member)
                 if tensor is not None:

@@ -79,12 +79,21 @@ class Relation:
 
     @property
     def noisier(self) -> Literal["a", "b", ""]:
-        """The side that holds the noise: the difference is uncorrelated with the side it was added to."""
-        with_a, with_b = abs(self.difference.with_a), abs(self.difference.with_b)
-        allowed = 4 / math.sqrt(max(1, self.read))
-        if self.kind != "noise" or min(with_a, with_b) > allowed or max(with_a, with_b) < 2 * allowed:
-            return ""
-        return "a" if with_b < with_a else "b"
+        """The side that holds the noise, "" if that is not clear."""
+        side = noisy_side(self.difference.with_a, self.difference.with_b, self.read)
+        return side if self.kind == "noise" else ""
+
+
+def noisy_side(with_a: float, with_b: float, read: int) -> Literal["a", "b", ""]:
+    """The side that holds an independent difference, by its correlations with both over `read` values.
+
+    Such a difference is uncorrelated with what it was added to. "" where that is not clear.
+    """
+    allowed = 4 / math.sqrt(max(1, read))
+    low, high = sorted((abs(with_a), abs(with_b)))
+    if low > allowed or high < 2 * allowed:
+        return ""
+    return "a" if abs(with_b) < abs(with_a) else "b"
 
 
 def relate(a: Floats, b: Floats, dtypes: tuple[str, str] = ("F32", "F32")) -> Relation:

@@ -212,7 +212,9 @@ def _differences(
     for old, new, child_a, child_b in overlay.pairs if overlay else ():
         below_a = (*at_a, *("*" if part.isdigit() else part for part in old))
         below_b = (*at_b, *("*" if part.isdigit() else part for part in new))
-        if old != new:
+        inner = overlays.known.get((child_a.key, child_b.key))
+        # where B has a further level right below, the rule for the same prefix of A comes from there
+        if old != new and not (inner and inner.pairs and not inner.pairs[0][0]):
             end = "" if child_a.is_tensor else "."
             yield _prefix(below_a, end), _prefix(below_b, end), child_a.leaves
         yield from _differences(overlays, below_a, below_b, child_a, child_b)
