@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from detector.evidence.finding import Json
 from detector.evidence.vocabulary import Entry, canonical
 from detector.unit.source import read_source
-from detector.unit.tree import parse, query
+from detector.unit.tree import captures, parse
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -29,7 +27,7 @@ _HINT = re.compile(
     rb"add_argument\(|\.option\(|class\s+\w*" + _CONFIGURATION.pattern + rb"|@dataclass|@dataclasses"
 )
 _LONGEST_LITERAL = 400
-_QUERY_SECONDS = 1.0
+_MOST_PIECES = 5_000
 _OPTION_NAME = re.compile(r"^--?([A-Za-z][\w-]*)$")
 
 
@@ -49,9 +47,9 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
     if not is_settings_module and not _HINT.search(content):
         return ()
     syntax = parse(read_source(path, content), seconds)
-    if syntax is None:
+    if syntax is None or _is_rubble(syntax.tree.root_node):
         return ()
-    found = _captures(syntax.tree.root_node, min(seconds, _QUERY_SECONDS))
+    found = captures("settings", syntax.tree.root_node)
     places = [
         _of(_text(node.child_by_field_name("name")), [node], _class_pairs(node))
         for node in found.get("class", ())
@@ -65,18 +63,15 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
     return tuple(place for place in places if place.entries)
 
 
-def _captures(root: Node, seconds: float) -> dict[str, list[Node]]:
-    """What `settings.scm` captures in the order of the text, as far as the time suffices.
-
-    A query takes time quadratic in the children of one node, of which broken code may have 100,000.
-    """
-    from tree_sitter import QueryCursor  # noqa: PLC0415
-
-    deadline = time.monotonic() + seconds
-    found = QueryCursor(query("settings")).captures(
-        root, lambda name, arguments, index, nodes: True, lambda offset: time.monotonic() > deadline
-    )
-    return {name: sorted(nodes, key=attrgetter("start_byte")) for name, nodes in found.items()}
+def _is_rubble(root: Node) -> bool:
+    """Whether a part that does not parse has so many pieces that a query, quadratic in them, would not end."""
+    stack = [root] if root.has_error else []
+    while stack:
+        node = stack.pop()
+        if node.type == "ERROR" and node.child_count > _MOST_PIECES:
+            return True
+        stack.extend(child for child in node.children if child.has_error)
+    return False
 
 
 def _of(name: str, nodes: list[Node], pairs: Iterator[tuple[str, Json]]) -> Defaults:
