@@ -159,7 +159,7 @@ def test_rewrites_that_change_nothing_leave_no_trace(rewrite: str) -> None:
 
 
 def test_a_method_turned_into_a_function_stays_the_same() -> None:
-    method = "import torch\nclass A:\n    def f(self, x):\n        return torch.einsum('ij,jk', self.scale, x.abs())\n"
+    method = "import torch\nclass A:\n    def __init__(self, scale):\n        self.scale = scale\n    def f(self, x):\n        return torch.einsum('ij,jk', self.scale, x.abs())\n"
     function = "import torch\ndef f(scale, x):\n    return torch.einsum('ij,jk', scale, x.abs())\n"
     assert bags(method)[-1][1] == bags(function)[-1][1]
 

@@ -30,19 +30,23 @@ class Explanations:
     kin: frozenset[str]
 
     @classmethod
-    def of(cls, a: Bags, b: Bags, upstreams: Sequence[tuple[str, Bags]], background: Background) -> Explanations:
+    def of(
+        cls, a: Bags, b: Bags, upstreams: Sequence[tuple[str, Bags]], background: Background
+    ) -> Explanations:
         """Packages that are one of the sides, or were forked into it, are kin: they bear no witness."""
         kin = {*background.commons.kin(a.terms), *background.commons.kin(b.terms)}
         return cls(a, b, upstreams, background, frozenset(kin))
 
     def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
         """For each match the names of what explains it; empty where nothing does."""
-        pairs = [(self.a.of(match.a)[0], self.b.of(match.b)[0]) for match in matches]
-        public = self.background.commons.explain(pairs, self.kin) if pairs else []
+        common = [shared(self.a, self.b, match.a, match.b)[0] for match in matches]
+        public = self.background.commons.explain([(terms, terms) for terms in common], self.kin) if common else []
         found = []
         holders = [(label, side, _holders(self.a, side)) for label, side in self.upstreams]
         for match, explanations in zip(matches, public, strict=True):
-            names = [label for label, side, rows in holders if self._covered(match, side, rows.get(match.a, ()))]
+            names = [
+                label for label, side, rows in holders if self._covered(match, side, rows.get(match.a, ()))
+            ]
             for explanation in explanations:
                 names += [package for package in explanation.packages if package not in names]
             found.append(tuple(names[:_NAMED]))

@@ -148,12 +148,21 @@ class Expressions:
                 return VARIABLE
         term = self.module.values.get(name)
         if term is not None:
-            return term
+            return self.recalled(term)
         if name in self.known.builtins:
             return public(name)
         if self.module.stars and name not in self.own_names and name not in self.module.bound:
             return public(f"*.{name}")
         return VARIABLE
+
+    def recalled(self, term: Term) -> Term:
+        """A module's constant where it is used, recorded as if it were written there."""
+        fact = term.fact
+        if fact[0] == "constant":
+            return self.constant(fact[1])
+        if fact[0] == "elements":
+            return self.operation("sequence", *map(self.recalled, fact[1]), fact=fact)
+        return term
 
     def is_own(self, attribute: str) -> bool:
         """Does this repository define an attribute or method of that name, and no array or hook has it?"""
