@@ -77,7 +77,7 @@ function blocksOf(finding) {
   });
 }
 
-/** One line of code: mark of its aligned block, line number, coloured text; what is left out folds into a gap. */
+/** One side of a finding: its lines with the marks of their aligned blocks, line numbers, coloured text. */
 class Pane {
   constructor(finding, side, names, blocks) {
     Object.assign(this, { finding, side, names, blocks, rows: [], words: [] });
@@ -119,14 +119,15 @@ class Pane {
   }
 
   drawLine(span, number, own) {
-    const block = own.find(({ lines }) => lines[this.side][0] <= number && number <= lines[this.side][1]);
-    const mark = block && block.lines[this.side][0] === number ? String(block.index + 1) : "";
+    const blocks = own.filter(({ lines }) => lines[this.side][0] <= number && number <= lines[this.side][1]);
+    const starting = blocks.filter(({ lines }) => lines[this.side][0] === number);
+    const mark = starting.length > 2 ? `${starting[0].index + 1}…` : starting.map(({ index }) => index + 1).join(",");
     const href = permalink(this.side, span[0], number, number);
-    const line = h("div", { class: block ? "line aligned" : "line" },
-      h("span", { class: "mark", title: mark && `aligned block ${mark}: ${bitsText(block.bits)} bits` }, mark),
+    const line = h("div", { class: blocks.length ? "line aligned" : "line" },
+      h("span", { class: "mark", title: starting.map(({ index, bits }) => `aligned block ${index + 1}: ${bitsText(bits)} bits`).join("\n") || null }, mark),
       href ? h("a", { class: "n", href, tabindex: "-1", rel: "noreferrer" }, String(number)) : h("span", { class: "n" }, String(number)),
       h("span", { class: "t" }));
-    line.block = block;
+    line.blocks = blocks;
     return line;
   }
 
@@ -170,7 +171,7 @@ function foldAlike(rows) {
     run = [];
   };
   for (const row of rows) {
-    if (row.block?.alike) { row.classList.add("alike"); run.push(row); } else close(row);
+    if (row.blocks.length && row.blocks.every((block) => block.alike)) { row.classList.add("alike"); run.push(row); } else close(row);
   }
   close(null);
 }
@@ -191,7 +192,7 @@ function drawLinks(svg, panes, blocks) {
   if (!frame.width) return;
   svg.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
   const place = (pane, block) => {
-    const rows = pane.rows.filter((row) => row.block === block && row.offsetParent).map((row) => row.getBoundingClientRect());
+    const rows = pane.rows.filter((row) => row.blocks.includes(block) && row.offsetParent).map((row) => row.getBoundingClientRect());
     return rows.length ? [rows[0].top - frame.top, rows.at(-1).bottom - frame.top] : null;
   };
   svg.replaceChildren(...blocks.flatMap((block) => {
@@ -200,15 +201,16 @@ function drawLinks(svg, panes, blocks) {
     const [w, m] = [frame.width, frame.width / 2];
     const d = `M0 ${a[0]}C${m} ${a[0]} ${m} ${b[0]} ${w} ${b[0]}V${b[1]}C${m} ${b[1]} ${m} ${a[1]} 0 ${a[1]}Z`;
     const link = h("svg:path", { class: "link", d });
-    link.block = block;
+    link.blocks = [block];
     return [link];
   }));
 }
 
-/** Lights the block and the name under the pointer on both sides, and says what the name's partner is. */
+/** Lights the blocks and the name under the pointer on both sides, and says what the name's partner is. */
 function light(target, panes, links, partner, names) {
-  const block = target.block ?? target.closest(".line")?.block;
-  for (const item of [...panes.flatMap((pane) => pane.rows), ...links.children]) item.classList.toggle("on", Boolean(block) && item.block === block);
+  const lit = target.blocks ?? target.closest(".line")?.blocks ?? [];
+  for (const item of [...panes.flatMap((pane) => pane.rows), ...links.children])
+    item.classList.toggle("on", item.blocks.some((block) => lit.includes(block)));
   lightName(target.pair, panes, partner);
 }
 

@@ -12,7 +12,11 @@ function detailViews(details) {
   return [...(facts.length ? [factList(facts)] : []), ...views];
 }
 
-const words = (name) => { const text = name.replaceAll("_", " "); return text[0].toUpperCase() + text.slice(1); };
+const LABELS = { share_a: "Part of A that agrees", share_b: "Part of B that agrees", of_b: "Of B" };
+const words = (name) => {
+  if (Object.hasOwn(LABELS, name)) return LABELS[name];
+  const text = name.replaceAll("_", " "); return text.charAt(0).toUpperCase() + text.slice(1);
+};
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 const isPlain = (value) => value === null || typeof value !== "object";
 const isRow = (value) => Array.isArray(value) && value.every(isPlain);
@@ -27,7 +31,7 @@ function view(name, value, beside) {
 }
 
 function factList(facts) {
-  return h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, plain(value)))));
+  return h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, name.startsWith("share_") && value <= 1 ? `${Math.round(value * 100)}%` : plain(value)))));
 }
 
 /** Any other value: rows as a table, plain lists as a list, objects as facts, deeper ones folded. */

@@ -116,7 +116,7 @@ function findingRow(finding) {
     h("span", { class: `badge s${finding.strength}` }, data.strengths[finding.strength]),
     h("span", { class: "kind" }, data.kinds[finding.kind]),
     h("span", { class: "title" }, finding.title),
-    h("span", { class: "bits number" }, `${bitsText(finding.bits)} bits`),
+    h("span", { class: "bits number" }, finding.bits ? `${bitsText(finding.bits)} bits` : ""),
     h("span", { class: "e number" }, eText(finding.e)));
   Object.assign(finding, { button, body });
   finding.row = h("article", { class: "finding", id: `f-${finding.id}` }, h("h4", {}, button), body);
