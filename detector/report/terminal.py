@@ -45,7 +45,8 @@ def summary(report: Report, console: Console) -> None:
     counting = wording.counting(report)
     if counting:
         _section(f"Strongest findings ({min(STRONGEST, len(counting))} of {len(counting):,})", console)
-        console.print(_findings(counting[:STRONGEST]))
+        for line in _findings(counting[:STRONGEST]):
+            console.print(line)
     if apart := len(report.findings) - len(counting):
         console.print(f"  Set apart, since an upstream or common public code accounts for them: {apart:,}")
     renames = [rename for rename in report.renames if rename.a != rename.b]
@@ -68,7 +69,7 @@ def evidence(found: Evidence, console: Console) -> None:
 
 
 def _sides(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("", "source", "commit", "of", "files", "units", "lines", "covered"):
         table.add_column(
             heading, justify="right" if heading in ("files", "units", "lines", "covered") else "left"
@@ -88,25 +89,22 @@ def _side(side: Side) -> Iterable[Text | str]:
     yield from (f"{count:,}" for count in (side.files, side.units, side.lines))
 
 
-def _findings(findings: Iterable[Finding]) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    table.add_column("id", no_wrap=True)
-    table.add_column("class")
-    table.add_column("bits", justify="right", no_wrap=True)
-    table.add_column("E", no_wrap=True)
-    table.add_column("strength", no_wrap=True)
-    table.add_column("A", overflow="fold")
-    table.add_column("B", overflow="fold")
+def _findings(findings: Iterable[Finding]) -> Iterable[Text]:
+    """Three lines for each: what and how strong, then its places, which any width of terminal can hold."""
     for finding in findings:
-        table.add_row(
-            finding.id,
-            wording.kind_label(finding.kind),
-            wording.bits(finding.bits),
-            wording.e_value(finding.e_value),
-            Text(finding.strength, style=_COLOURS[finding.strength]),
-            *(_place(side) for side in (finding.a, finding.b)),
+        law = f", E = {wording.e_value(finding.e_value)}" if finding.e_value is not None else ""
+        yield Text.assemble(
+            f"  {finding.id:<16}",
+            (f"{finding.strength:<13}", _COLOURS[finding.strength]),
+            f"{wording.kind_label(finding.kind)}, {wording.bits(finding.bits)} bits{law}{_title(finding)}",
         )
-    return table
+        yield Text.assemble("    A  ", _place(finding.a))
+        yield Text.assemble("    B  ", _place(finding.b))
+
+
+def _title(finding: Finding) -> str:
+    """The title, where the places alone do not tell it."""
+    return "" if any(span.name for span in finding.a) else f": {one_line(finding.title, 100)}"
 
 
 def _place(spans: tuple[Span, ...]) -> Text:
@@ -117,7 +115,7 @@ def _place(spans: tuple[Span, ...]) -> Text:
 
 
 def _renames(renames: Iterable[Rename]) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     for heading in ("kind", "in A", "in B"):
         table.add_column(heading, overflow="fold")
     table.add_column("places", justify="right")
@@ -144,7 +142,7 @@ def _listed(heading: str, lines: Iterable[str], console: Console) -> None:
         return
     _section(heading, console)
     for text in texts:
-        console.print(Padding(Text(f"- {text}"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"- {text}"), (0, 0, 0, 2), expand=False))
 
 
 def _section(heading: str, console: Console) -> None:
