@@ -40,6 +40,8 @@ KIN_SHARE = 0.3
 ARRAYS = (
     "terms", "starts", "ranks", "members", "member_starts", "names", "name_starts", "kin_terms", "kin_starts",
 )  # fmt: skip
+LEAST_SAMPLED = 6
+"""sampled terms that a match must have where a family's sketch is not whole; fewer say nothing"""
 _FILTER_BITS = 20
 
 
@@ -55,8 +57,9 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Informative terms of units, sampled: key, unit, coarsest sketch that holds it, bits. Sorted by key."""
+    """Informative terms of `count` units: key, unit, coarsest sketch that holds it, bits. Sorted by key."""
 
+    count: int
     keys: NDArray[np.uint32]
     units: NDArray[np.int64]
     ranks: NDArray[np.uint8]
@@ -111,21 +114,16 @@ class Commons:
         Packages in `kin` bear no witness: what is left must still be a core library, or two packages
         that are unrelated. Pairs without informative terms in common have no explanation.
         """
-        import numpy as np  # noqa: PLC0415
-
         shared = sample([np.intersect1d(a, b) for a, b in pairs], self.table)
-        totals = np.zeros((COARSEST + 1, len(pairs)))
-        for rank in range(COARSEST + 1):
-            held = shared.ranks >= rank
-            np.add.at(totals[rank], shared.units[held], shared.bits[held])
-        overlaps = [self._overlaps(sample([pair[side] for pair in pairs], self.table)) for side in (0, 1)]
-        codes, at_a, at_b = np.intersect1d(
-            overlaps[0][0], overlaps[1][0], assume_unique=True, return_indices=True
-        )
-        bits = np.minimum(overlaps[0][1][at_a], overlaps[1][1][at_b])
-        units, families = codes // max(len(self), 1), codes % max(len(self), 1)
-        totals_of = totals[self.ranks[families], units]
-        shares = np.divide(bits, totals_of, out=np.zeros_like(bits), where=totals_of > 0)
+        totals, counts = _by_rank(shared, len(pairs))
+        codes, bits = self._overlaps(sample([unit for pair in pairs for unit in pair], self.table))
+        families, units = codes // (2 * len(pairs)), codes % (2 * len(pairs))
+        both = np.flatnonzero((codes[1:] == codes[:-1] + 1) & (units[1:] % 2 == 1))
+        families, units, bits = families[both], units[both] // 2, np.minimum(bits[both], bits[both + 1])
+        ranks = self.ranks[families]
+        known = (totals[ranks, units] > 0) & ((counts[ranks, units] >= LEAST_SAMPLED) | (ranks == 0))
+        families, units, ranks, bits = (column[known] for column in (families, units, ranks, bits))
+        shares = bits / totals[ranks, units]
         found: list[list[Explanation]] = [[] for _ in pairs]
         for at in np.flatnonzero(shares >= least)[np.argsort(-shares[shares >= least], kind="stable")]:
             packages = self._witnesses(int(families[at]), frozenset(kin))
@@ -136,8 +134,6 @@ class Commons:
 
     def kin(self, terms: Hashes) -> tuple[str, ...]:
         """The packages that a repository with these terms is, holds or was forked from as a whole."""
-        import numpy as np  # noqa: PLC0415
-
         sampled = sample([np.unique(terms)], self.table)
         keys = sampled.keys[sampled.ranks >= KIN_SAMPLE]
         held = np.concatenate(([0], np.cumsum(np.isin(self.kin_terms, keys))))
@@ -146,9 +142,7 @@ class Commons:
         return tuple(self.packages[at] for at in np.flatnonzero(shares >= KIN_SHARE))
 
     def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Bits that units share with families: codes (unit * families + family), ascending, and the bits."""
-        import numpy as np  # noqa: PLC0415
-
+        """Bits that units share with families: codes (family * units + unit), ascending, and the bits."""
         shift = np.uint32(32 - _FILTER_BITS)
         present = np.zeros(2**_FILTER_BITS, bool)
         present[terms.keys >> shift] = True
@@ -156,11 +150,10 @@ class Commons:
         hits = self.terms[places]
         first = np.searchsorted(terms.keys, hits)
         repeats = np.searchsorted(terms.keys, hits, "right") - first
-        families = np.searchsorted(self.starts, places, "right") - 1
+        families = np.repeat(np.searchsorted(self.starts, places, "right") - 1, repeats)
         rows = np.repeat(first - np.cumsum(repeats) + repeats, repeats) + np.arange(repeats.sum())
-        codes = terms.units[rows] * len(self) + np.repeat(families, repeats)
-        unique, inverse = np.unique(codes, return_inverse=True)
-        return unique, np.bincount(inverse.reshape(-1), terms.bits[rows], len(unique)).astype(np.float64)
+        codes, inverse = np.unique(families * terms.count + terms.units[rows], return_inverse=True)
+        return codes, np.bincount(inverse.reshape(-1), terms.bits[rows], len(codes)).astype(np.float64)
 
     def _witnesses(self, family: int, kin: frozenset[str]) -> tuple[str, ...]:
         """Names of the packages that bear witness for a family; empty if they do not suffice."""
@@ -193,4 +186,12 @@ def sample(units: Sequence[Hashes], table: Table) -> Terms:
     for rank in range(1, COARSEST + 1):
         ranks += (low & np.uint64(2**rank - 1)) == 0
     order = np.argsort(keys, kind="stable")
-    return Terms(keys[order], owners[order], ranks[order], bits[order])
+    return Terms(len(units), keys[order], owners[order], ranks[order], bits[order])
+
+
+def _by_rank(terms: Terms, units: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Bits and number of each unit's terms in sketches of each rank: rows are ranks, columns units."""
+    held = [terms.ranks >= rank for rank in range(COARSEST + 1)]
+    bits = [np.bincount(terms.units[kept], terms.bits[kept], units) for kept in held]
+    counts = [np.bincount(terms.units[kept], minlength=units) for kept in held]
+    return np.stack(bits).astype(np.float64), np.stack(counts)

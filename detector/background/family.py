@@ -38,14 +38,10 @@ class Bags:
 
     def owners(self) -> NDArray[np.int64]:
         """The set that each term belongs to."""
-        import numpy as np  # noqa: PLC0415
-
         return np.repeat(np.arange(len(self)), self.sizes())
 
     def chosen(self, which: NDArray[np.int64]) -> Bags:
         """The sets with these numbers, in this order."""
-        import numpy as np  # noqa: PLC0415
-
         sizes = self.sizes()[which]
         starts = np.concatenate(([0], np.cumsum(sizes)))
         places = np.arange(starts[-1]) + np.repeat(self.starts[:-1][which] - starts[:-1], sizes)

@@ -33,8 +33,6 @@ class Table:
 
     def bits(self, hashes: NDArray[np.uint64]) -> NDArray[np.float32]:
         """Bits of each hash, in the order given."""
-        import numpy as np  # noqa: PLC0415
-
         wanted, places = np.unique(truncated(hashes), return_inverse=True)
         if not len(self.keys) or not len(wanted):
             return np.full(len(hashes), self.unknown, np.float32)
