@@ -33,10 +33,7 @@ $(TESTED): pyproject.toml setup.py | .venv
 demo: $(READY)
 	@rm -rf demo && mkdir demo
 	$(BIN)/python examples/make_repositories.py demo
-	$(BIN)/uncrib compare "file://$(CURDIR)/demo/original" "file://$(CURDIR)/demo/laundered" \
-	  --html demo/report.html --json demo/report.json
-	@$(BIN)/uncrib show demo/report.json
-	@echo
+	cd demo && ../$(BIN)/uncrib compare "file://$(CURDIR)/demo/original" "file://$(CURDIR)/demo/laundered"
 	@echo "The report is $(CURDIR)/demo/report.html: open it in a browser."
 
 compare: $(READY)
