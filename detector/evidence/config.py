@@ -86,7 +86,7 @@ def weigh(entries: Iterable[Entry]) -> Weights:
         if key in rare_keys:
             weights[text] = (max(key_bits[key], bits), True)
         else:
-            weights[text] = (min(ORDINARY_BITS, bits / 20), False)
+            weights[text] = (min(ORDINARY_BITS, bits / 40), False)
     return weights
 
 

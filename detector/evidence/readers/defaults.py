@@ -64,7 +64,7 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
 
 
 def _is_rubble(root: Node) -> bool:
-    """Whether a part that does not parse has so many pieces that a query, quadratic in them, would not end."""
+    """Whether a part that does not parse has too many pieces for a query, which is quadratic in them."""
     stack = [root] if root.has_error else []
     while stack:
         node = stack.pop()
