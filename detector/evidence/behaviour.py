@@ -26,13 +26,7 @@ _LISTED = 200
 def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     """Compare the answers that the options name; nothing where they name none."""
     answers = context.options.answers
-    if not answers:
-        return Evidence()
-    if len(answers) not in (2, 3):
-        raise UncribError(
-            "answers need two JSONL files, A's and B's, and at most a third with the right answers"
-        )
-    return compare_answers(*answers)
+    return compare_answers(*answers) if answers else Evidence()
 
 
 def compare_answers(path_a: str | Path, path_b: str | Path, reference: str | Path | None = None) -> Evidence:

@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from detector.evidence.checkpoints import gguf, index, onnx, pickle_zip, safetensors
 from detector.evidence.checkpoints.layout import Damaged, Layout, Tensor
-from detector.evidence.checkpoints.stream import open_stream, pointer
+from detector.evidence.checkpoints.remote import Unreachable
+from detector.evidence.checkpoints.stream import open_stream
 from detector.snapshot.model import File, Notice, Snapshot
 
 Reader = Callable[[BinaryIO, str], Layout]
@@ -58,6 +59,7 @@ def collect(snapshot: Snapshot, side: str, offline: bool = False) -> tuple[list[
         try:
             layout = _read(snapshot, file, reader, contents, offline)
         except (Damaged, OSError) as error:
+            offline = offline or isinstance(error, Unreachable)  # one host that is down is not asked again
             notices.append(Notice(f"left out of the weights: {error}", file.path, side))
             continue
         if layout is None:
@@ -138,6 +140,3 @@ def _checkpoint(group: list[Layout]) -> Checkpoint:
         total,
         tuple(layout.path for layout in group),
     )
-
-
-__all__ = ["BATCH_BYTES", "FILES", "READERS", "Checkpoint", "collect", "pointer"]
