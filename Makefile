@@ -16,6 +16,8 @@ help:
 setup: $(READY)
 
 .venv:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "there is no $(PYTHON); install Python 3.10 or newer, or say: make PYTHON=path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "$(PYTHON) is older than 3.10; install a newer one and say: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
