@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +23,8 @@ Sarif = Annotated[str | None, typer.Option(metavar="FILE", help="Write it as SAR
 Pdf = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write it as PDF, where a Chromium is installed.")
 ]
+
+_log = logging.getLogger(__name__)
 
 _RENDERERS = {
     "html": ("detector.report.html", "to_html"),
@@ -60,15 +64,21 @@ def _check(form: str, path: Path) -> None:
 def write(report: Report, outputs: Mapping[str, str]) -> None:
     """Render and write each output, in the order of the mapping."""
     for form, file in outputs.items():
-        if form == "pdf":
-            from detector.report.html import to_html  # noqa: PLC0415
-            from detector.report.pdf import to_pdf  # noqa: PLC0415
+        started = time.perf_counter()
+        _write(report, form, file)
+        _log.info("%s: %.2f s", form, time.perf_counter() - started)
 
-            to_pdf(to_html(report), Path(file))
-            continue
-        module, function = _RENDERERS[form]
-        render: Callable[[Report], str] = getattr(import_module(module), function)
-        _put(file, render(report))
+
+def _write(report: Report, form: str, file: str) -> None:
+    if form == "pdf":
+        from detector.report.html import to_html  # noqa: PLC0415
+        from detector.report.pdf import to_pdf  # noqa: PLC0415
+
+        to_pdf(to_html(report), Path(file))
+        return
+    module, function = _RENDERERS[form]
+    render: Callable[[Report], str] = getattr(import_module(module), function)
+    _put(file, render(report))
 
 
 def _put(file: str, text: str) -> None:
