@@ -105,9 +105,7 @@ def _words(kind: str, a: Words, b: Words, upstreams: Collection[Words]) -> Itera
     ]
     share = len(shared) / min(len(unusual[0]), len(unusual[1]))
     spread = max(_spread(words, lexeme, shared, held) for words, held in zip((a, b), unusual, strict=True))
-    title = (
-        f"{len(shared)} rare identifiers" if kind == "identifier" else f"{len(shared)} rare string literals"
-    )
+    title = count(len(shared), "rare identifier" if kind == "identifier" else "rare string literal")
     judge = name_strength if kind == "identifier" else text_strength
     yield _finding(
         f"{title} on both sides, {share:.0%} of the side with fewer", judge(len(shared), share, spread), items

@@ -30,7 +30,7 @@ _IMPORTED = re.compile(
 )
 _CALL = re.compile(
     r"""(?:from_pretrained|snapshot_download|hf_hub_download|SentenceTransformer|torch\.hub\.load|pipeline)"""
-    r"""\([^()\n]{0,80}$"""
+    r"""\(\s*[^()\n]{0,80}$"""
 )
 _PURPOSE = re.compile(
     r"(?:model|base|tower|backbone|encoder|llm|tokenizer|teacher|checkpoint|pretrained)\w*[\"']?"

@@ -43,9 +43,12 @@ def countable(texts: Iterable[str]) -> list[str]:
 
 
 def alike(a: Iterable[str], b: Iterable[str]) -> list[Alike]:
-    """Pairs of texts, each text at most once, best first. Time is linear in the words of both sides."""
-    shingles_a = {text: _shingles(text) for text in countable(a)}
-    shingles_b = {text: _shingles(text) for text in countable(b)}
+    """Pairs of texts, each text at most once, equal ones first. Time is linear in the words of both sides."""
+    texts_a, texts_b = set(countable(a)), set(countable(b))
+    exact = sorted(texts_a & texts_b)
+    chosen = [Alike(text, text, 1.0, _bits(len(_shingles(text)))) for text in exact]
+    shingles_a = {text: _shingles(text) for text in sorted(texts_a.difference(exact))}
+    shingles_b = {text: _shingles(text) for text in sorted(texts_b.difference(exact))}
     holders: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for text, shingles in shingles_b.items():
         for shingle in shingles:
@@ -57,7 +60,6 @@ def alike(a: Iterable[str], b: Iterable[str]) -> list[Alike]:
     ]
     pairs.sort(key=lambda pair: (-pair.bits, -pair.share, pair.a, pair.b))
     taken: set[tuple[str, str]] = set()
-    chosen = []
     for pair in pairs:
         if not {("a", pair.a), ("b", pair.b)} & taken:
             taken |= {("a", pair.a), ("b", pair.b)}
@@ -80,8 +82,12 @@ def _partners(
     for other, count in common.items():
         share = count / min(len(shingles), len(others[other]))
         if share >= CONTAINED and count >= LEAST_WORDS - SHINGLE:
-            partners.append(Alike(text, other, share, min(MOST_BITS, BITS_PER_SHINGLE * count)))
+            partners.append(Alike(text, other, share, _bits(count)))
     return partners
+
+
+def _bits(shingles: int) -> float:
+    return min(MOST_BITS, BITS_PER_SHINGLE * shingles)
 
 
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
