@@ -10,7 +10,7 @@ import pytest
 from git_factory import Repository, new_repository
 
 from detector.evidence import history
-from detector.evidence.chronicle.shingles import shared_words, shingles
+from detector.evidence.chronicle.shingles import Shingler, shared_words
 from detector.evidence.finding import Evidence, Finding, Span
 from detector.evidence.registry import Context
 from detector.options import Options
@@ -191,7 +191,7 @@ def test_commits_of_one_moment_show_no_direction(tmp_path: Path) -> None:
 
 def test_shingles_are_not_moved_by_renaming_and_layout() -> None:
     one, other = SECOND.encode(), laundered(SECOND).replace("\n\n", "\n").replace('"', "'").encode()
-    kept = shared_words([one], [other])
-    mine, theirs = shingles(one, kept), shingles(other, kept)
+    shingles = Shingler(shared_words([one], [other]))
+    mine, theirs = shingles(one), shingles(other)
     assert len(mine & theirs) > 0.95 * len(mine)
-    assert shingles(FIRST.encode(), kept) < mine
+    assert shingles(FIRST.encode()) < mine

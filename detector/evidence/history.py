@@ -7,14 +7,14 @@ commit dates can and cannot say, and the scale of strengths.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from detector.evidence.chronicle.lineage import Fit, Lineage, best_fit
 from detector.evidence.chronicle.order import Direction, Held, direction
-from detector.evidence.chronicle.shingles import Shingles, shingles
+from detector.evidence.chronicle.shingles import Shingler, Shingles
 from detector.evidence.chronicle.side import SMALL_COMMITS, Past, lineages, past
 from detector.evidence.finding import Event, Evidence, Finding, Json, Reason, Span, Strength
 from detector.evidence.registry import Context
@@ -28,6 +28,8 @@ _LEAST = 12
 """shingles that a part needs to be recognised in another version"""
 _HELD = 0.9
 """share of a part's shingles that a file must hold to hold the part"""
+_FILE_BITS = 500.0
+"""the most that one file weighs when revisions are compared"""
 _LISTED = 40
 
 
@@ -54,16 +56,16 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     large = [side for side in pasts if not side.is_small]
     if large and not eager:
         return Evidence(notices=tuple(_not_read(side) for side in large))
-    lineage_a, lineage_b, kept = lineages(*pasts)
+    lineage_a, lineage_b, shingler = lineages(*pasts)
     notices = tuple(notice for side in pasts for notice in side.notices)
-    held = _held(matches, (a, b), (lineage_a, lineage_b), kept)
+    held = _held(matches, (a, b), (lineage_a, lineage_b), shingler)
     if not held:
         return Evidence(notices=notices)
     order = direction(held, (lineage_a, lineage_b))
     earlier = order.earlier or "b"
     sides = ((a, lineage_a), (b, lineage_b)) if earlier == "b" else ((b, lineage_b), (a, lineage_a))
-    later_paths = {(match.a if earlier == "b" else match.b).path for match in matches}
-    fit = best_fit(sides[1][1], _of_files(sides[0], later_paths))
+    everything = _of_files(sides[0], {file.path for file in sides[0][0].files})
+    fit = best_fit(sides[1][1], _wanted(sides[0], matches, earlier), everything)
     events = _events(held, (lineage_a, lineage_b), fit, earlier)
     if fit is None:
         return Evidence(notices=notices, events=events)
@@ -92,18 +94,31 @@ def _not_read(side: Past) -> Notice:
     )
 
 
-def _of_files(side: tuple[Snapshot, Lineage], paths: Iterable[str]) -> Shingles:
-    """The shingles of a side's matched files as they are now."""
-    wanted = set(paths)
-    blobs = [file.blob for file in side[0].files if file.path in wanted]
+def _of_files(side: tuple[Snapshot, Lineage], paths: Collection[str]) -> Shingles:
+    """The shingles of a side's files as they are now."""
+    blobs = [file.blob for file in side[0].files if file.path in paths]
     return frozenset().union(*(side[1].versions.get(blob, frozenset()) for blob in blobs))
+
+
+def _wanted(side: tuple[Snapshot, Lineage], matches: Sequence[_Match], earlier: str) -> dict[int, float]:
+    """The shingles of the later side's matched files; each file weighs as much as its matches, in bits."""
+    bits: dict[str, float] = {}
+    for match in matches:
+        path = (match.a if earlier == "b" else match.b).path
+        bits[path] = bits.get(path, 0.0) + match.bits
+    wanted: dict[int, float] = {}
+    for path, weight in sorted(bits.items()):
+        found = _of_files(side, (path,))
+        for shingle in found:
+            wanted[shingle] = wanted.get(shingle, 0.0) + min(weight, _FILE_BITS) / len(found)
+    return wanted
 
 
 def _held(
     matches: Sequence[_Match],
     snapshots: tuple[Snapshot, Snapshot],
     sides: tuple[Lineage, Lineage],
-    kept: frozenset[bytes],
+    shingler: Shingler,
 ) -> list[Held]:
     """For each match the first commit of either side that held it: what both sides' parts share, or the
     same blob.
@@ -119,7 +134,7 @@ def _held(
         if ids[0] is not None and ids[0] == ids[1]:
             firsts = tuple(lineage.first_blob(ids[0]) for lineage in sides)
         else:
-            one, other = (_part(texts[at], span, kept) for at, span in enumerate((match.a, match.b)))
+            one, other = (_part(texts[at], span, shingler) for at, span in enumerate((match.a, match.b)))
             common = one & other
             if len(common) < _LEAST:
                 continue
@@ -128,10 +143,10 @@ def _held(
     return found
 
 
-def _part(texts: dict[str, bytes], span: Span, kept: frozenset[bytes]) -> Shingles:
+def _part(texts: dict[str, bytes], span: Span, shingler: Shingler) -> Shingles:
     lines = texts.get(span.path, b"").split(b"\n")
     whole = span.end_line <= span.start_line
-    return shingles(b"\n".join(lines if whole else lines[span.start_line - 1 : span.end_line]), kept)
+    return shingler(b"\n".join(lines if whole else lines[span.start_line - 1 : span.end_line]))
 
 
 def _finding(

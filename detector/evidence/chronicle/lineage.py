@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from detector.evidence.chronicle.shingles import Shingles
 from detector.snapshot.history import Change, Commit
@@ -70,25 +71,30 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The revision whose files hold the largest share of what was looked for.
+    """The first revision whose files hold the largest share, by weight, of what was looked for.
 
-    `until` is the last commit that holds as much; `newest` the share at the end of the history. `closeness`
-    (0 to 1) decides between equal shares: how little else the files that hold it contain.
+    `until` is the last commit that holds as much; `newest` the share at the end of the history. Of equal
+    shares the one counts that holds more of everything the other side has (`beyond`, 0 to 1).
     """
 
     commit: Commit
     until: Commit
     share: float
     newest: float
-    closeness: float
+    beyond: float
 
 
-def best_fit(lineage: Lineage, wanted: Shingles) -> Fit | None:
-    """The best-fitting revision of a lineage; None where nothing of it was ever there."""
-    parts = {blob: wanted & found for blob, found in lineage.versions.items()}
-    parts = {blob: part for blob, part in parts.items() if part}
+def best_fit(lineage: Lineage, wanted: Mapping[int, float], everything: Shingles) -> Fit | None:
+    """The revision that fits weighted shingles best; None where nothing of them was ever there.
+
+    `everything`: all shingles of the other side, those of files that nothing matched included.
+    """
+    total = sum(wanted.values())
+    sought = wanted.keys() | everything
+    parts = {blob: part for blob, found in lineage.versions.items() if (part := sought & found)}
+    if not total or not any(wanted.keys() & part for part in parts.values()):
+        return None
     held: Counter[int] = Counter()
-    sizes: Counter[str] = Counter()
     files: dict[str, str] = {}
     scored: list[tuple[Commit, float, float]] = []
     for commit in lineage.commits:
@@ -99,24 +105,16 @@ def best_fit(lineage: Lineage, wanted: Shingles) -> Fit | None:
                 files[change.path] = change.blob
                 _move(held, parts, change.blob, 1)
         if changes or not scored:
-            sizes = Counter(
-                {path: len(lineage.versions[blob]) for path, blob in files.items() if blob in parts}
-            )
-            scored.append(
-                (commit, len(held) / max(1, len(wanted)), 2 * len(held) / (len(wanted) + sizes.total() or 1))
-            )
+            share = sum(sorted(wanted[shingle] for shingle in held.keys() & wanted.keys())) / total
+            scored.append((commit, round(share, 9), len(held) / len(sought)))
         else:
             scored.append((commit, *scored[-1][1:]))
-    if not scored or max(share for _, share, _ in scored) == 0:
-        return None
-    best = max(scored, key=lambda entry: (entry[1], entry[2]))
-    # stay on the run of commits that starts with the best one
-    start = scored.index(best)
-    run = [entry for entry in scored[start:] if entry[1:] == best[1:]]
+    best = max(scored, key=lambda entry: entry[1:])
+    run = list(takewhile(lambda entry: entry[1:] == best[1:], scored[scored.index(best) :]))
     return Fit(best[0], run[-1][0], best[1], scored[-1][1], best[2])
 
 
-def _move(held: Counter[int], parts: Mapping[str, Shingles], blob: str, step: int) -> None:
+def _move(held: Counter[int], parts: Mapping[str, Collection[int]], blob: str, step: int) -> None:
     for shingle in parts.get(blob, ()):
         held[shingle] += step
         if not held[shingle]:

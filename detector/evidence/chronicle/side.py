@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from detector.evidence.chronicle.lineage import Lineage
-from detector.evidence.chronicle.shingles import shared_words, shingles
+from detector.evidence.chronicle.shingles import Shingler, shared_words
 from detector.snapshot.history import Change, Commit, blobs_through_history, read_blobs
 from detector.snapshot.model import Notice, Snapshot
 
@@ -65,7 +65,7 @@ def past(snapshot: Snapshot, side: str, paths: Collection[str], suffixes: Iterab
     return Past(snapshot, side, history.commits, changes, tuple(notices))
 
 
-def lineages(a: Past, b: Past) -> tuple[Lineage, Lineage, frozenset[bytes]]:
+def lineages(a: Past, b: Past) -> tuple[Lineage, Lineage, Shingler]:
     """Both sides' lineages, and the names that occur on both, which shingles keep. Each version is read
     once.
     """
@@ -76,9 +76,9 @@ def lineages(a: Past, b: Past) -> tuple[Lineage, Lineage, frozenset[bytes]]:
         }
         for side in (a, b)
     )
-    kept = shared_words(texts[0].values(), texts[1].values())
-    known = {blob: shingles(data, kept) for blob, data in sorted({**texts[0], **texts[1]}.items())}
-    return _lineage(a, known), _lineage(b, known), kept
+    shingler = Shingler(shared_words(texts[0].values(), texts[1].values()))
+    known = {blob: shingler(data) for blob, data in sorted({**texts[0], **texts[1]}.items())}
+    return _lineage(a, known), _lineage(b, known), shingler
 
 
 def _lineage(side: Past, known: dict[str, frozenset[int]]) -> Lineage:
