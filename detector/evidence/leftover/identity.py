@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from detector.evidence.leftover.words import Words
 from detector.evidence.rare import is_rare
+from detector.evidence.readers.tree import read_tree
+from detector.evidence.readers.unreadable import Unreadable
 from detector.snapshot.model import Snapshot
 
 SHORTEST = 5
-_MODEL = re.compile(r'"(?:_name_or_path|model_type|name)"\s*:\s*"([^"\n]{5,100})"')
+_NAMING = ("_name_or_path", "model_type", "name")
 _AUTHOR = re.compile(
     r"(?i:copyright)\s+(?:\(c\)|©)?[\s\d,-]*(?:by\s+)?([A-Z][\w.'-]+(?: [A-Z][\w.'-]+){1,3})"
 )
@@ -38,11 +40,20 @@ def names_of(snapshot: Snapshot, texts: Mapping[str, str]) -> tuple[str, ...]:
     names = set(snapshot.label.split("/"))
     for path, text in texts.items():
         if path.endswith(_MODEL_FILE):
-            for model in _MODEL.findall(text[:_MOST_TEXT]):
-                names |= set(model.split("/"))
+            names |= _model_names(path, text)
         if "licen" in path.lower():
             names |= {name for name in _AUTHOR.findall(text[:2000]) if not _COMPANY.search(name)}
     return tuple(sorted(name for name in names if _telling(name)))
+
+
+def _model_names(path: str, text: str) -> set[str]:
+    """What a model's config calls it; the parts that it is built of have names of their own, further in."""
+    try:
+        tree = read_tree(path, text.encode("utf-8", "replace"))
+    except Unreadable:
+        return set()
+    found = [tree.get(key) for key in _NAMING] if isinstance(tree, dict) else []
+    return {part for name in found if isinstance(name, str) and len(name) < 100 for part in name.split("/")}
 
 
 def mentions(names: Iterable[str], words: Words, texts: Mapping[str, str]) -> tuple[Mention, ...]:
