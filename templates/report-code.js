@@ -160,7 +160,8 @@ function sideBySide(finding) {
   finding.redraw = () => drawLinks(links, panes, blocks);
   new ResizeObserver(finding.redraw).observe(sides);
   sides.addEventListener("mouseover", (event) => light(event.target, panes, links, partner, names));
-  return [viewControls(finding, sides, panes), sides, partner, nameList(names, panes, partner)];
+  const controls = blocks.length || names.pairs.length ? viewControls(finding, sides, panes) : null;
+  return [controls, sides, partner, nameList(names, panes, partner)];
 }
 
 /** Marks lines that are alike in normal form, and puts a gap line before each run of them. */
@@ -229,9 +230,10 @@ function nameList(names, panes, partner) {
 
 function findingBody(finding) {
   const tags = [...(finding.how ?? []), ...(finding.also ? [`also in ${finding.also.join(", ")}`] : [])];
-  const why = (finding.why ?? []).map(([text, bits, a, b]) => h("li", {}, h("span", { class: "number" }, `${bitsText(bits)} bits`), text,
+  const why = (finding.why ?? []).map(([text, bits, a, b]) => h("li", {}, bits ? h("span", { class: "number" }, `${bitsText(bits)} bits`) : null, text,
     a || b ? h("span", { class: "note" }, ` (${[a && `A line ${a}`, b && `B line ${b}`].filter(Boolean).join(", ")})`) : null));
-  const coded = [finding.a, finding.b].some((spans, side) => (spans ?? []).some((span) => linesOf(side, span)));
+  const inside = ([, name, start, end]) => name || start > 1 || end > 1; // a place that is a whole file shows as a link
+  const coded = [finding.a, finding.b].some((spans, side) => (spans ?? []).some((span) => inside(span) && linesOf(side, span)));
   return [
     tags.length ? h("ul", { class: "tags", "aria-label": "How it was changed" }, tags.map((tag) => h("li", {}, tag))) : null,
     why.length ? h("h5", {}, "Why this counts") : null,

@@ -1,18 +1,22 @@
 // Views for the evidence of other kinds, chosen by the shape of a finding's details.
 
 const MANY = 120;
+/** Views that come before others, in this order. */
+const FIRST = ["renaming", "pairs", "tokens", "items", "rows", "histogram"];
 
 /** One view for each entry of the details; short plain values stand together as facts. */
 function detailViews(details) {
   const facts = [], views = [];
-  for (const [name, value] of Object.entries(details)) {
+  const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  for (const [name, value] of Object.entries(details).sort((x, y) => rank(x) - rank(y))) {
     if (value === null || typeof value !== "object") facts.push([name, value]);
+    else if (name.startsWith("only_") && Object.keys(value).length > 5) views.push(folded(`${words(name)} (${count(Object.keys(value).length)})`, () => view(name, value, details)));
     else if (Object.keys(value).length) views.push(h("h5", {}, words(name)), view(name, value, details));
   }
   return [...(facts.length ? [factList(facts)] : []), ...views];
 }
 
-const LABELS = { share_a: "Part of A that agrees", share_b: "Part of B that agrees", of_b: "Of B" };
+const LABELS = { share_a: "Part of A that agrees", share_b: "Part of B that agrees", of_b: "Of B", only_a: "Only in A", only_b: "Only in B" };
 const words = (name) => {
   if (Object.hasOwn(LABELS, name)) return LABELS[name];
   const text = name.replaceAll("_", " "); return text.charAt(0).toUpperCase() + text.slice(1);
@@ -20,6 +24,19 @@ const words = (name) => {
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 const isPlain = (value) => value === null || typeof value !== "object";
 const isRow = (value) => Array.isArray(value) && value.every(isPlain);
+
+/** Headings of an entry's rows, by its name; rows of another length than these go without. */
+const HEADS = {
+  a: ["Relation", "Name", "Where"],
+  b: ["Relation", "Name", "Where"],
+  common: ["Relation", "Name", "Where"],
+  files: ["File of A", "File of B", "Git blob", "Bytes", "Bits"],
+  first: ["File of A", "Name in A", "Since", "File of B", "Name in B", "Since"],
+  items: ["Kind", "Text", "Bits", "In A", "In B"],
+  lacks: ["Commit", "Date", "Subject", "File", "Lines absent", "Lines brought"],
+  rows: ["Evidence", "In A", "In B", "Sites"],
+  tokens: ["Token", "Id in A", "Id in B"],
+};
 
 /** `beside` is the object that holds the value: pairs of tensor names beside a renaming are rows, keys are a tree. */
 function view(name, value, beside) {
@@ -31,7 +48,7 @@ function view(name, value, beside) {
 }
 
 function factList(facts) {
-  return h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, name.startsWith("share_") && value <= 1 ? `${Math.round(value * 100)}%` : plain(value)))));
+  return h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, name.startsWith("share") && value <= 1 ? `${Math.round(value * 100)}%` : plain(value)))));
 }
 
 /** Any other value: rows as a table, plain lists as a list, objects as facts, deeper ones folded. */
@@ -43,7 +60,10 @@ function generic(value, name) {
     return h("div", {}, facts.length ? factList(facts) : null,
       deeper.map(([name, item]) => folded(words(name), () => view(name, item, value))));
   }
-  if (value.every(isRow) && value.length) return table([], value, words(name));
+  if (value.every(isRow) && value.length) {
+    const longest = Math.max(...value.map((row) => row.length));
+    return table(longest > 1 && longest <= HEADS[name]?.length ? HEADS[name].slice(0, longest) : [], value, words(name));
+  }
   if (value.length && value.every((item) => item && !Array.isArray(item) && typeof item === "object" && Object.values(item).every(isPlain))) {
     const heads = [...new Set(value.flatMap((item) => Object.keys(item)))];
     return table(heads.map(words), value.map((item) => heads.map((head) => item[head] ?? "")), words(name));
@@ -83,21 +103,22 @@ function table(heads, rows, label) {
 
 /** Keys of A and of B with what they share: a tree where the keys are dotted paths, else a table. */
 function pairView(rows, asTree) {
-  if (asTree && rows.some((row) => String(row[0]).includes(".")) && rows.length <= MANY && rows.every((row) => row.length === 3)) return keyTree(rows);
-  const extra = Math.max(...rows.map((row) => row.length)) - 2;
-  return table(["In A", "In B", ...["Shared value", "", ""].slice(0, extra)], rows, "Pairs of names");
+  if (asTree && rows.some((row) => String(row[0]).includes(".")) && rows.length <= MANY && rows.every((row) => row.length === 3 || row.length === 4)) return keyTree(rows);
+  const more = asTree ? ["Shared value", "Bits"] : ["Shape", "Type"];
+  const longest = Math.max(...rows.map((row) => row.length));
+  return table(["In A", "In B", ...more, "", ""].slice(0, longest), rows, "Pairs of names");
 }
 
 function keyTree(rows) {
   const root = new Map();
-  for (const [a, b, value] of rows) {
+  for (const [a, b, value, bits] of rows) {
     const steps = String(a).split(".");
     let node = root;
     for (const step of steps.slice(0, -1)) {
       if (!(node.get(step) instanceof Map)) node.set(step, new Map());
       node = node.get(step);
     }
-    node.set(steps.at(-1), { a: String(a), b: String(b), value });
+    node.set(steps.at(-1), { a: String(a), b: String(b), value, bits });
   }
   return drawTree(root, "tree");
 }
@@ -106,7 +127,8 @@ function drawTree(node, style) {
   return h("ul", { class: style }, [...node].map(([name, item]) => {
     if (item instanceof Map) return h("li", {}, `${name}:`, drawTree(item));
     const renamed = item.a === item.b ? null : [" ", h("span", { class: "note" }, "in B "), h("span", { class: "b" }, item.b)];
-    return h("li", {}, name, ...(renamed ?? []), ": ", h("span", { class: "value" }, plain(item.value)));
+    return h("li", {}, name, ...(renamed ?? []), ": ", h("span", { class: "value" }, plain(item.value)),
+      item.bits === undefined ? null : h("span", { class: "note" }, `  ${bitsText(Number(item.bits))} bits`));
   }));
 }
 

@@ -28,11 +28,36 @@ function eText(e) {
   return "E " + (digits === "1" ? power : `${digits}·${power}`);
 }
 
+const BASE85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;/=>?@^_`{|}~";
+
+/** Five letters of base 85 for each four bytes, as payload.py writes them. */
+function fromBase85(text) {
+  const values = new Uint8Array(128);
+  for (let index = 0; index < 85; index++) values[BASE85.charCodeAt(index)] = index;
+  const words = new DataView(new ArrayBuffer(text.length / 5 * 4));
+  for (let index = 0, word = 0; index < text.length; index += 5, word += 4) {
+    let sum = 0;
+    for (let letter = 0; letter < 5; letter++) sum = sum * 85 + values[text.charCodeAt(index + letter)];
+    words.setUint32(word, sum);
+  }
+  // the first word tells the length: base 85 may leave up to three bytes after the end
+  return words.buffer.slice(4, 4 + words.getUint32(0));
+}
+
 /** The browser's own inflater unpacks the payload; no library is needed. */
 async function unpack() {
-  const packed = Uint8Array.from(atob(byId("payload").textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return JSON.parse(await new Response(stream).text());
+  const gzipped = new Blob([fromBase85(byId("payload").textContent)]);
+  const text = await new Response(gzipped.stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  const [head, ...texts] = text.split("\0");
+  const unpacked = JSON.parse(head);
+  unpacked.text.forEach((place, index) => place.push(texts[index]));
+  for (const finding of unpacked.findings) {
+    finding.renames = finding.renames.map((rename) => {
+      if (typeof rename === "number") return unpacked.renames[rename];
+      return rename.length === 3 ? [...unpacked.renames[rename[0]].slice(0, 3), ...rename.slice(1)] : rename;
+    });
+  }
+  return unpacked;
 }
 
 /** Web address of lines at the exact commit, or null where the host is not known. */
@@ -121,6 +146,7 @@ async function start() {
   addEventListener("hashchange", followAddress);
   followAddress();
   document.documentElement.dataset.ready = "true";
+  performance.mark("ready");
 }
 
 // deferred to the end of the body, so that the other parts below are defined

@@ -9,7 +9,7 @@ import random
 import re
 import statistics
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from types import ModuleType
@@ -37,8 +37,8 @@ _KEPT = {"self", "cls", "None", "True", "False"}
 
 
 @cache
-def _functions(module: ModuleType) -> tuple[tuple[str, int, int, tuple[str, ...]], ...]:
-    """(qualified name, first line, last line, own local names) of each function of a module."""
+def _functions(source: str) -> tuple[tuple[str, int, int, tuple[str, ...]], ...]:
+    """(qualified name, first line, last line, own local names) of each function of a source text."""
     found = []
 
     def walk(node: ast.AST, prefix: str) -> None:
@@ -56,7 +56,7 @@ def _functions(module: ModuleType) -> tuple[tuple[str, int, int, tuple[str, ...]
                     (prefix + child.name, child.lineno, child.end_lineno or child.lineno, tuple(names))
                 )
 
-    walk(ast.parse(inspect.getsource(module)), "")
+    walk(ast.parse(source), "")
     return tuple(found)
 
 
@@ -73,15 +73,20 @@ def _blob(text: str) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
+def sources_of(*modules: ModuleType) -> dict[str, str]:
+    """The source texts of modules by path."""
+    return {f"{module.__name__}.py": inspect.getsource(module) for module in modules}
+
+
 def code_findings(
-    modules: list[ModuleType], *, copies: int = 1
+    sources: Mapping[str, str], *, copies: int = 1
 ) -> Iterator[tuple[Finding, Excerpt, Excerpt]]:
-    """Each function of the modules beside itself under new names, at the same lines of `work/…`."""
+    """Each function of the sources (by path) beside itself under new names, at the same lines of `work/…`."""
     for copy in range(copies):
-        for module in modules:
-            lines = inspect.getsource(module).splitlines()
-            path = f"{module.__name__}{copy or ''}.py"
-            for index, (name, start, end, own) in enumerate(_functions(module)):
+        for original, source in sources.items():
+            lines = source.split("\n")
+            path = f"{copy}/{original}" if copy else original
+            for index, (name, start, end, own) in enumerate(_functions(source)):
                 names = {old: f"{old}_{copy}x" if copy else f"{old[0]}_{old[::-1]}" for old in own}
                 text = "\n".join(lines[start - 1 : end])
                 weight = 30.0 + (end - start) * (1 + index % 7)
@@ -351,7 +356,7 @@ def _extents(excerpts: list[Excerpt]) -> tuple[FileExtent, ...]:
 
 def typical() -> Report:
     """About sixty code findings of three real modules, one of each other kind, and three set apart."""
-    found = list(code_findings([random, statistics, textwrap]))
+    found = list(code_findings(sources_of(random, statistics, textwrap)))
     for index in (3, 8, 12):
         finding, a, b = found[index]
         found[index] = (replace(finding, explained_by=("torchvision", "mmcv")), a, b)

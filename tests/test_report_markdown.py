@@ -7,7 +7,7 @@ import inspect
 from dataclasses import replace
 
 from markdown_it import MarkdownIt
-from report_factory import assembled, code_findings, typical
+from report_factory import assembled, code_findings, sources_of, typical
 
 from detector.evidence.finding import Rename, Span
 from detector.report.markdown import LONGEST, to_markdown
@@ -52,7 +52,7 @@ def test_hostile_names_neither_link_nor_mention_nor_start_markup() -> None:
 
 
 def test_thousands_of_findings_still_fit_a_comment() -> None:
-    found = list(code_findings([argparse, inspect], copies=6))
+    found = list(code_findings(sources_of(argparse, inspect), copies=6))
     long = [(replace(f, a=f.a * 3, b=f.b * 3), a, b) for f, a, b in found]
     text = to_markdown(assembled(long, ()))
     assert len(text) <= LONGEST

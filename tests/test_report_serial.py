@@ -32,7 +32,11 @@ def test_what_was_written_reads_back_equal() -> None:
 
 
 def test_the_bytes_do_not_depend_on_the_hash_seed() -> None:
-    program = "from report_factory import typical; from detector.report.serial import to_json; print(to_json(typical()))"
+    program = (
+        "from report_factory import typical\n"
+        "from detector.report.serial import to_json\n"
+        "print(to_json(typical()))\n"
+    )
     paths = os.pathsep.join(["tests", "."])
     written = {
         subprocess.run(

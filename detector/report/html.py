@@ -22,8 +22,10 @@ from detector.report.timeline import timeline
 
 SCRIPTS = ("report.js", "report-list.js", "report-code.js", "report-details.js")
 """joined in this order into the page's one script"""
-WITHOUT_SCRIPT = 20
+WITHOUT_SCRIPT = 10
 """findings that a browser without scripts shows, with their code as plain text"""
+MOST_LINES = 40
+"""lines of each place that such a browser shows"""
 MOST_WARNINGS = 500
 """warnings listed; the number of the others is stated"""
 
@@ -130,7 +132,7 @@ def _plain(report: Report, finding: Finding) -> tuple[Finding, list[tuple[str, s
                     and excerpt.start_line <= span.start_line <= last
                 ):
                     lines = excerpt.text.split("\n")[span.start_line - excerpt.start_line :]
-                    text = "\n".join(lines[: span.end_line - span.start_line + 1])
+                    text = "\n".join(lines[: min(span.end_line - span.start_line + 1, MOST_LINES)])
                     code.append((f"{side.upper()}: {wording.place(span)}", shown(text)))
                     break
     return finding, code

@@ -1,14 +1,14 @@
 """What the page's script draws from: findings and the code they show, packed small.
 
-The page carries this as base64 of gzipped JSON; the browser unpacks it with its own DecompressionStream.
-Paths are kept once, code once per excerpt, and empty fields not at all.
+The page carries this as gzipped text; the browser unpacks it with its own DecompressionStream. Paths are kept
+once, code once per excerpt, renames once, and empty fields not at all.
 """
 
 from __future__ import annotations
 
 import base64
-import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from typing import cast
 
@@ -28,37 +28,48 @@ DEEPEST = 24
 
 
 def packed(report: Report) -> str:
-    """Base64 text of the gzipped JSON payload; the same report gives the same text."""
-    data = json.dumps(payload(report), ensure_ascii=False, separators=(",", ":")).encode()
-    return base64.b64encode(gzip.compress(data, compresslevel=9, mtime=0)).decode()
+    """The payload as text for a script element; the same report gives the same text.
+
+    JSON, then each excerpt's text after a NUL (which no shown text holds), gzipped, in base 85 (RFC 1924's
+    letters, with / for <, so that nothing in it looks like a tag), after its length in four bytes.
+    """
+    plain, texts = payload(report)
+    head = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    gzipped = zlib.compressobj(9, zlib.DEFLATED, 31, 9)
+    data = gzipped.compress("\0".join([head, *texts]).encode()) + gzipped.flush()
+    return base64.b85encode(len(data).to_bytes(4, "big") + data, pad=True).decode().replace("<", "/")
 
 
-def payload(report: Report) -> dict[str, Json]:
-    """The payload as plain data: `sides`, `paths`, `text`, `findings`, `renames`, `kinds`, `strengths`."""
+def payload(report: Report) -> tuple[dict[str, Json], list[str]]:
+    """The payload as plain data, and the texts of the excerpts that its `text` lists as [side, path, line].
+
+    A finding's rename is a number where it is that row of `renames`, [row, agreeing, contradicting] where
+    only the counts are its own, and otherwise a row of its own.
+    """
     paths = {"a": _Paths(), "b": _Paths()}
-    text: list[Json] = [
-        [
-            "ab".index(excerpt.side),
-            paths[excerpt.side].number(excerpt.path),
-            excerpt.start_line,
-            shown(excerpt.text),
-        ]
-        for excerpt in sorted(
-            report.excerpts, key=lambda item: (item.path.rpartition("/")[2], item.start_line)
-        )
+    excerpts = sorted(report.excerpts, key=lambda item: (item.path.rpartition("/")[2], item.start_line))
+    places: list[Json] = [
+        ["ab".index(excerpt.side), paths[excerpt.side].number(excerpt.path), excerpt.start_line]
+        for excerpt in excerpts
     ]
-    findings: list[Json] = [_finding(finding, paths) for finding in report.findings]
-    renames: list[Json] = [_rename(rename, paths, sites=True) for rename in report.renames]
+    rows = {(rename.kind, rename.a, rename.b): row for row, rename in enumerate(report.renames)}
+    findings: list[Json] = [
+        _finding(finding, paths)
+        | {"renames": [_reference(rename, rows, report.renames) for rename in finding.renames]}
+        for finding in report.findings
+    ]
+    renames: list[Json] = [[*_rename(rename), _sites(rename, paths)] for rename in report.renames]
     sides: list[Json] = [_side(report, side, paths[side]) for side in ("a", "b")]
     kinds = sorted({finding.kind for finding in report.findings})
-    return {
+    plain: dict[str, Json] = {
         "sides": sides,
         "kinds": {shown(kind): shown(kind_label(kind)) for kind in kinds},
         "strengths": list(STRENGTHS),
-        "text": text,
+        "text": places,
         "findings": findings,
         "renames": renames,
     }
+    return plain, [shown(excerpt.text) for excerpt in excerpts]
 
 
 class _Paths:
@@ -88,7 +99,7 @@ def _side(report: Report, side: str, paths: _Paths) -> Json:
     }
 
 
-def _finding(finding: Finding, paths: dict[str, _Paths]) -> Json:
+def _finding(finding: Finding, paths: dict[str, _Paths]) -> dict[str, Json]:
     fields: dict[str, Json] = {
         "id": finding.id,
         "kind": shown(finding.kind),
@@ -99,7 +110,6 @@ def _finding(finding: Finding, paths: dict[str, _Paths]) -> Json:
         "a": [_span(span, paths["a"]) for span in finding.a],
         "b": [_span(span, paths["b"]) for span in finding.b],
         "lines": _blocks(finding),
-        "renames": [_rename(rename, paths, sites=False) for rename in finding.renames],
         "how": list(finding.transformations),
         "also": [shown(name) for name in finding.explained_by],
         "why": [[shown(why.text), round(why.bits, 1), why.a_line, why.b_line] for why in finding.reasons],
@@ -131,22 +141,25 @@ def _span(span: Span, paths: _Paths) -> Json:
     return [paths.number(span.path), shown(span.name), span.start_line, span.end_line]
 
 
-def _rename(rename: Rename, paths: dict[str, _Paths], *, sites: bool) -> Json:
-    row: list[Json] = [
-        shown(rename.kind),
-        shown(rename.a),
-        shown(rename.b),
-        rename.agreeing,
-        rename.contradicting,
+def _rename(rename: Rename) -> list[Json]:
+    names = (shown(rename.a), shown(rename.b))
+    return [shown(rename.kind), *names, rename.agreeing, rename.contradicting]
+
+
+def _sites(rename: Rename, paths: dict[str, _Paths]) -> Json:
+    return [
+        [paths["a"].number(site.a_path), site.a_line, paths["b"].number(site.b_path), site.b_line]
+        for site in rename.sites[:MOST_SITES]
     ]
-    if sites:
-        row.append(
-            [
-                [paths["a"].number(site.a_path), site.a_line, paths["b"].number(site.b_path), site.b_line]
-                for site in rename.sites[:MOST_SITES]
-            ]
-        )
-    return row
+
+
+def _reference(rename: Rename, rows: dict[tuple[str, str, str], int], renames: tuple[Rename, ...]) -> Json:
+    row = rows.get((rename.kind, rename.a, rename.b))
+    if row is None:
+        return _rename(rename)
+    counts = (rename.agreeing, rename.contradicting)
+    same = counts == (renames[row].agreeing, renames[row].contradicting)
+    return row if same else [row, *counts]
 
 
 def _details(value: Json, depth: int) -> Json:

@@ -13,7 +13,7 @@ from detector.report.wording import KINDS, kind_label
 WIDTH, LEFT, RIGHT = 960.0, 130.0, 24.0
 ROW, DOT = 44.0, 4.0
 """pixels: height of an evidence class's row, radius of a dot"""
-MOST_DOTS = 600
+MOST_DOTS = 300
 """dots of one row; further findings fall on dots that are already there"""
 
 
