@@ -121,6 +121,7 @@ def test_code_that_only_talks_of_models_and_hostile_files_give_nothing(tmp_path:
         "doc.py": 'def f():\n    """\n    >>> m = AutoModel.from_pretrained("org/example-7b")\n    """\n',
         "deep.json": b"[" * 100_000,
         "long.py": b"x = '" + b"a/" * 200_000 + b"'\n",
+        "option.sh": b"--" + b"model" * 100_000,
         "nul.py": b"\0from_pretrained('" * 1000,
     }
     assert compare(tmp_path, files, files).findings == ()

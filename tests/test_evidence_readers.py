@@ -86,6 +86,14 @@ def test_json_and_toml_are_read() -> None:
     }
 
 
+def test_lone_surrogates_become_question_marks_wherever_they_stand() -> None:
+    assert read_tree("c.json", b'{"\\ud800k": ["x\\uDFFF", "\\ud83d\\ude00"]}') == {
+        "?k": ["x?", "\N{GRINNING FACE}"]
+    }
+    (place,) = read_defaults("config.py", b"name = '\\ud800'\n", 5)
+    assert place.entries[0].text == 'name="?"'
+
+
 def field(number: int, wire: int, value: bytes | int) -> bytes:
     if isinstance(value, int):
         return varint(number << 3 | wire) + varint(value)

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import PurePosixPath
 
 from detector.background.rarity import rarity
@@ -32,6 +33,8 @@ LEAST_TEMPLATE = 200
 """characters below which chat templates are too short to tell apart"""
 SIMILAR = 0.9
 _LONGEST_TEMPLATE = 20_000
+_MOST_TAGS = 1_500
+_MOST_ADDED = 20_000
 _SHOWN = 300
 _STRING = re.compile(r'"([^"\\]+)"')
 
@@ -73,7 +76,7 @@ def own_tokens(tokenizer: Tokenizer) -> dict[str, int | None]:
     bases = [known().common_special, *(base.special for base in known().tokenizers)]
     return {
         token: number
-        for token, number in tokenizer.added.items()
+        for token, number in islice(tokenizer.added.items(), _MOST_ADDED)
         if len(token) <= _SHOWN and not any(base.fullmatch(token) for base in bases)
     }
 
@@ -266,7 +269,7 @@ def _template(a: Tokenizer, b: Tokenizer) -> Iterator[Finding]:
 
 
 def _tags(template: str) -> list[str]:
-    return template[:_LONGEST_TEMPLATE].replace("{%", "\n{%").replace("%}", "%}\n").split()[:4000]
+    return template[:_LONGEST_TEMPLATE].replace("{%", "\n{%").replace("%}", "%}\n").split()[:_MOST_TAGS]
 
 
 def _span(tokenizer: Tokenizer, *wanted: str) -> Span:

@@ -141,7 +141,8 @@ def _below(path: str, key: str, value: dict[str, Json] | list[Json]) -> list[tup
 
 def canonical(value: Json) -> str:
     """A value as text that is equal where the values are: 1e-05 and 0.00001, 1.0 and 1."""
-    return _ENCODER.encode([_plain(item) for item in value] if isinstance(value, list) else _plain(value))
+    text = _ENCODER.encode([_plain(item) for item in value] if isinstance(value, list) else _plain(value))
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _plain(value: Json) -> Json:

@@ -19,7 +19,8 @@ LARGEST = 2**19
 _ID = r"[A-Za-z0-9][\w.-]{1,60}/[A-Za-z0-9][\w.-]{2,80}"
 _QUOTED_ID = re.compile(rf"""["']({_ID})["']""")
 _ARGUMENT = re.compile(
-    rf"""--\w*(?:model|base|tower|backbone|encoder|llm|tokenizer|teacher)\w*[ =]+["']?({_ID})(?=["'\s]|$)"""
+    r"--\w{0,40}(?:model|base|tower|backbone|encoder|llm|tokenizer|teacher)\w{0,40}[ =]+"
+    rf"""["']?({_ID})(?=["'\s]|$)"""
 )
 _ARCHITECTURE = re.compile(
     r"transformers\.models\.(\w+)|\b([A-Z]\w{2,30}?)(?:ForCausalLM|ForConditionalGeneration|VisionModel|VisionTransformer"

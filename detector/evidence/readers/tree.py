@@ -64,6 +64,8 @@ def read_trees(
 
 def _json(data: bytes) -> Json:
     tree: Json = json.loads(data)
+    if b"\\ud" in data.lower():  # a lone surrogate is valid in JSON and in no report
+        tree = json.loads(json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace"))
     return tree
 
 
