@@ -128,19 +128,20 @@ def _held(
         for at, snapshot in enumerate(snapshots)
     )
     blobs = tuple({file.path: file.blob for file in snapshot.files} for snapshot in snapshots)
-    found = []
+    common: list[tuple[_Match, Shingles]] = []
+    found: list[Held] = []
     for match in matches:
-        ids = blobs[0].get(match.a.path), blobs[1].get(match.b.path)
-        if ids[0] is not None and ids[0] == ids[1]:
-            firsts = tuple(lineage.first_blob(ids[0]) for lineage in sides)
-        else:
-            one, other = (_part(texts[at], span, shingler) for at, span in enumerate((match.a, match.b)))
-            common = one & other
-            if len(common) < _LEAST:
-                continue
-            firsts = tuple(lineage.first_with(common, _HELD) for lineage in sides)
-        found.append(Held(match.a, match.b, match.bits, firsts[0], firsts[1]))
-    return found
+        blob = blobs[0].get(match.a.path)
+        if blob is not None and blob == blobs[1].get(match.b.path):
+            found.append(Held(match.a, match.b, match.bits, *(lineage.first_blob(blob) for lineage in sides)))
+            continue
+        shared = _part(texts[0], match.a, shingler) & _part(texts[1], match.b, shingler)
+        if len(shared) >= _LEAST:
+            common.append((match, shared))
+    firsts = (lineage.firsts_with([shared for _, shared in common], _HELD) for lineage in sides)
+    for (match, _), first_a, first_b in zip(common, *firsts, strict=True):
+        found.append(Held(match.a, match.b, match.bits, first_a, first_b))
+    return sorted(found, key=lambda part: (-part.bits, part.a.path, part.a.start_line, part.b.path))
 
 
 def _part(texts: dict[str, bytes], span: Span, shingler: Shingler) -> Shingles:
@@ -160,10 +161,13 @@ def _finding(
     earlier = order.earlier or "b"
     later_name, name = ("A", "B") if earlier == "b" else ("B", "A")
     lacks = _lacks(sides[1][1], fit, _of_files(sides[0], {file.path for file in sides[0][0].files}))
-    title = f"{later_name}'s matched files fit {name}'s revision of {fit.commit.at[:10]} best"
-    if fit.newest < fit.share:
-        title += f" ({fit.share:.0%} of them is there, {fit.newest:.0%} in the revision compared)"
-    title += f"; {order.sentence}"
+    if fit.share - fit.newest >= 0.005:
+        title = (
+            f"{later_name}'s matched files fit {name}'s revision of {fit.commit.at[:10]} best "
+            f"({fit.share:.0%} of them is there, {fit.newest:.0%} in the revision compared); {order.sentence}"
+        )
+    else:
+        title = f"{later_name}'s matched files fit no past revision of {name} better; {order.sentence}"
     return Finding(
         "history",
         title,
@@ -197,7 +201,7 @@ def _finding(
 def _strength(matches: Sequence[_Match], order: Direction, fit: Fit) -> Strength:
     """An order in time is no evidence of common origin; to fit a superseded revision of much code is some."""
     superseded = fit.newest <= fit.share - 0.03 and fit.share >= 0.3
-    many = len({match.a.path for match in matches}) >= 3 and sum(match.bits for match in matches) >= 1000
+    many = len({match.a.path for match in matches}) >= 3 and sum(match.bits for match in matches) >= 500
     return "moderate" if superseded and many and order.share >= 0.9 else "weak"
 
 

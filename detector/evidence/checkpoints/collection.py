@@ -47,7 +47,9 @@ class Checkpoint:
 def collect(snapshot: Snapshot, side: str, offline: bool = False) -> tuple[list[Checkpoint], list[Notice]]:
     """Every checkpoint of the snapshot whose tensors can be listed, and a notice for each that cannot."""
     chosen = [(file, reader) for file in snapshot.files if (reader := _reader(file.path))]
-    notices = []
+    if not chosen:
+        return [], []
+    notices: list[Notice] = []
     if len(chosen) > FILES:
         notices.append(
             Notice(f"only the first {FILES} of {len(chosen)} checkpoint files were read", side=side)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from detector.evidence.chronicle.shingles import Shingles
 from detector.snapshot.history import Change, Commit
+
+_WHOLE = 2**50
+"""the weight of everything that is looked for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,30 +43,33 @@ class Lineage:
                     files.pop(change.path, None)
         return files
 
-    def first_with(self, wanted: Shingles, share: float) -> Commit | None:
-        """The first commit that brought a file holding this share of the shingles; None if none did."""
-        enough = {
-            blob for blob, found in self.versions.items() if len(wanted & found) >= share * len(wanted) > 0
-        }
-        return next(
-            (
-                commit
-                for commit in self.commits
-                if any(change.blob in enough for change in self.changes.get(commit.id, ()))
-            ),
-            None,
-        )
+    def firsts_with(self, parts: Sequence[Shingles], share: float) -> list[Commit | None]:
+        """For each part the first commit that brought a file holding this share of its shingles."""
+        sought = frozenset().union(*parts)
+        holders: dict[int, list[str]] = {}
+        for blob, found in self.versions.items():
+            for shingle in found & sought:
+                holders.setdefault(shingle, []).append(blob)
+        born = self._born()
+        firsts: list[Commit | None] = []
+        for part in parts:
+            counts = Counter(chain.from_iterable(holders.get(shingle, ()) for shingle in part))
+            enough = [born[blob] for blob, count in counts.items() if count >= share * len(part)]
+            firsts.append(self.commits[min(enough)] if enough else None)
+        return firsts
 
     def first_blob(self, blob: str) -> Commit | None:
         """The first commit that brought this very blob."""
-        return next(
-            (
-                commit
-                for commit in self.commits
-                if any(change.blob == blob for change in self.changes.get(commit.id, ()))
-            ),
-            None,
-        )
+        place = self._born().get(blob)
+        return self.commits[place] if place is not None else None
+
+    def _born(self) -> dict[str, int]:
+        """Blob id -> place of the first commit that brought it."""
+        born: dict[str, int] = {}
+        for place, commit in enumerate(self.commits):
+            for change in self.changes.get(commit.id, ()):
+                born.setdefault(change.blob, place)
+        return born
 
     def _place(self, commit: str) -> int:
         return next((at for at, past in enumerate(self.commits) if past.id == commit), len(self.commits) - 1)
@@ -94,28 +100,40 @@ def best_fit(lineage: Lineage, wanted: Mapping[int, float], everything: Shingles
     parts = {blob: part for blob, found in lineage.versions.items() if (part := sought & found)}
     if not total or not any(wanted.keys() & part for part in parts.values()):
         return None
-    held: Counter[int] = Counter()
-    files: dict[str, str] = {}
+    tree = _Tree(parts, {shingle: round(weight / total * _WHOLE) for shingle, weight in wanted.items()})
     scored: list[tuple[Commit, float, float]] = []
     for commit in lineage.commits:
-        changes = lineage.changes.get(commit.id, ())
-        for change in changes:
-            _move(held, parts, files.pop(change.path, ""), -1)
-            if change.blob:
-                files[change.path] = change.blob
-                _move(held, parts, change.blob, 1)
-        if changes or not scored:
-            share = sum(sorted(wanted[shingle] for shingle in held.keys() & wanted.keys())) / total
-            scored.append((commit, round(share, 9), len(held) / len(sought)))
-        else:
-            scored.append((commit, *scored[-1][1:]))
+        for change in lineage.changes.get(commit.id, ()):
+            tree.change(change)
+        scored.append((commit, tree.weight / _WHOLE, len(tree.held) / len(sought)))
     best = max(scored, key=lambda entry: entry[1:])
     run = list(takewhile(lambda entry: entry[1:] == best[1:], scored[scored.index(best) :]))
     return Fit(best[0], run[-1][0], best[1], scored[-1][1], best[2])
 
 
-def _move(held: Counter[int], parts: Mapping[str, Collection[int]], blob: str, step: int) -> None:
-    for shingle in parts.get(blob, ()):
-        held[shingle] += step
-        if not held[shingle]:
-            del held[shingle]
+class _Tree:
+    """The files at one moment: how often each sought shingle is `held`, and the `weight` of those that are.
+
+    Weights are whole numbers, so that their sum is the same in whatever order they come and go.
+    """
+
+    def __init__(self, parts: Mapping[str, Collection[int]], weights: Mapping[int, int]) -> None:
+        self.held: dict[int, int] = {}
+        self.weight = 0
+        self._parts, self._weights = parts, weights
+        self._files: dict[str, str] = {}
+
+    def change(self, change: Change) -> None:
+        """Give a path another content, or none."""
+        for shingle in self._parts.get(self._files.pop(change.path, ""), ()):
+            self.held[shingle] -= 1
+            if not self.held[shingle]:
+                del self.held[shingle]
+                self.weight -= self._weights.get(shingle, 0)
+        if change.blob:
+            self._files[change.path] = change.blob
+        for shingle in self._parts.get(change.blob, ()):
+            if shingle not in self.held:
+                self.held[shingle] = 0
+                self.weight += self._weights.get(shingle, 0)
+            self.held[shingle] += 1
