@@ -7,32 +7,32 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.background.family import Bags, families, identities
+from detector.background.family import TermSets, families, identities
 from detector.background.weighing import population, term_shares, unit_weights
 from detector.fingerprint.workers import fingerprint_files
 
 STANDARD_LIBRARY = Path(textwrap.__file__).parent
 
 
-def package(*names: str, extra: str = "") -> Bags:
+def package(*names: str, extra: str = "") -> TermSets:
     """The units of some modules of the standard library, as those of one package."""
     contents = {f"{name}.py": (STANDARD_LIBRARY / f"{name}.py").read_bytes() for name in names}
     if extra:
         contents["extra.py"] = extra.encode()
     terms = [np.unique(unit.terms).view(np.uint64) for unit in fingerprint_files(contents).fingerprints]
-    return Bags(np.concatenate(terms), np.concatenate(([0], np.cumsum([len(bag) for bag in terms]))))
+    return TermSets(np.concatenate(terms), np.concatenate(([0], np.cumsum([len(bag) for bag in terms]))))
 
 
-def bag_of(*sets: set[int]) -> Bags:
+def bag_of(*sets: set[int]) -> TermSets:
     starts = np.concatenate(([0], np.cumsum([len(terms) for terms in sets])))
-    return Bags(np.array([term for terms in sets for term in sorted(terms)], np.uint64), starts)
+    return TermSets(np.array([term for terms in sets for term in sorted(terms)], np.uint64), starts)
 
 
 def random_set(seed: int, size: int) -> set[int]:
     return set(np.random.default_rng(seed).integers(0, 2**63, size).tolist())
 
 
-def share_of(term: int, packages: list[Bags]) -> float:
+def share_of(term: int, packages: list[TermSets]) -> float:
     people = population(packages)
     hashes, shares, _ = term_shares(people, unit_weights(people))
     return float(shares[hashes == term].sum())
@@ -62,7 +62,7 @@ def test_a_package_vendored_into_others_makes_no_term_of_it_more_common() -> Non
     owner = bag_of({term, *random_set(21, 40)}, {term, *random_set(22, 40)}, random_set(23, 40))
     others = [bag_of(*(random_set(100 * n + m, 40) for m in range(20))) for n in range(1, 6)]
     with_copies = [
-        Bags(
+        TermSets(
             np.concatenate((owner.terms, other.terms)),
             np.concatenate((owner.starts, other.starts[1:] + owner.starts[-1])),
         )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from detector.background.build import censuses
 from detector.background.census import Census
 from detector.background.corpus import read_list
-from detector.background.family import Bags
+from detector.background.family import TermSets
 from detector.background.hashing import truncated
 from detector.background.table import tabulate
 from detector.background.weighing import Population, population, term_shares, unit_weights
@@ -87,7 +87,7 @@ def schemes(people: Population) -> Iterator[tuple[str, NDArray[np.float64]]]:
     yield "Families, packages as the root of their size (shipped)", unit_weights(people)
 
 
-def observe(packages: list[Bags]) -> Occurrences:
+def observe(packages: list[TermSets]) -> Occurrences:
     """What the held-out packages hold, each against all others."""
     people = population(packages)
     family_weights = 1.0 / np.bincount(people.families)[people.families]

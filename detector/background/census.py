@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background.corpus import Package
-from detector.background.family import Bags
+from detector.background.family import TermSets
 from detector.background.lexicon import Lexicon, read_lexicons
 from detector.background.rarity import KINDS, Kind
 
 _TERM_CODE = ("unit", "fingerprint", "grammars/python")
+_TESTS = frozenset({"test", "tests", "testing"})
+"""folders that are passed over: tests are written in idioms of their own, and are not what is taken"""
 _WORD_CODE = ("evidence/vocabulary.py", "evidence/readers", "background/lexicon.py")
 
 
@@ -25,7 +27,7 @@ _WORD_CODE = ("evidence/vocabulary.py", "evidence/readers", "background/lexicon.
 class Units:
     """The units of a package. Unit i has the terms of set i and the name `names[i]`."""
 
-    bags: Bags
+    bags: TermSets
     names: tuple[str, ...]
     """module and qualified name, dotted"""
     functions: NDArray[np.uint8]
@@ -73,13 +75,15 @@ def _code(places: Iterable[str]) -> str:
 def _count(package: Package) -> Units:
     from detector.fingerprint.workers import fingerprint_files  # noqa: PLC0415
 
-    contents = dict(package.read((".py",)))
+    contents = {
+        path: content for path, content in package.read((".py",)) if not _TESTS.intersection(path.split("/"))
+    }
     prints = fingerprint_files(contents)
     units = prints.fingerprints
     terms = [np.unique(unit.terms).view(np.uint64) for unit in units]
     starts = np.concatenate(([0], np.cumsum([len(bag) for bag in terms], dtype=np.int64)))
     return Units(
-        bags=Bags(np.concatenate([*terms, np.zeros(0, np.uint64)]), starts),
+        bags=TermSets(np.concatenate([*terms, np.zeros(0, np.uint64)]), starts),
         names=tuple(_dotted(unit.unit.path, unit.unit.name, unit.unit.kind) for unit in units),
         functions=np.array([unit.unit.kind in ("function", "method") for unit in units], np.uint8),
         files=prints.files,
@@ -108,7 +112,7 @@ def _load_units(path: Path) -> Units:
         names = arrays["names"].tobytes().decode()
         files, skipped = arrays["files"].tolist()
         return Units(
-            bags=Bags(arrays["terms"], arrays["starts"]),
+            bags=TermSets(arrays["terms"], arrays["starts"]),
             names=tuple(names.split("\n")) if names else (),
             functions=arrays["functions"],
             files=files,

@@ -23,7 +23,7 @@ _SEED = 20240527
 
 
 @dataclass(frozen=True, slots=True)
-class Bags:
+class TermSets:
     """Many sets of hashes, end to end: set i is `terms[starts[i]:starts[i + 1]]`, distinct and sorted."""
 
     terms: NDArray[np.uint64]
@@ -40,28 +40,28 @@ class Bags:
         """The set that each term belongs to."""
         return np.repeat(np.arange(len(self)), self.sizes())
 
-    def chosen(self, which: NDArray[np.int64]) -> Bags:
+    def chosen(self, which: NDArray[np.int64]) -> TermSets:
         """The sets with these numbers, in this order."""
         sizes = self.sizes()[which]
         starts = np.concatenate(([0], np.cumsum(sizes)))
         places = np.arange(starts[-1]) + np.repeat(self.starts[:-1][which] - starts[:-1], sizes)
-        return Bags(self.terms[places], starts)
+        return TermSets(self.terms[places], starts)
 
 
-def pooled(bags: list[Bags]) -> Bags:
+def pooled(bags: list[TermSets]) -> TermSets:
     """All sets of several collections, in order."""
     sizes = np.concatenate([bag.sizes() for bag in bags] or [np.zeros(0, np.int64)])
     terms = np.concatenate([bag.terms for bag in bags] or [np.zeros(0, np.uint64)])
-    return Bags(terms, np.concatenate(([0], np.cumsum(sizes))))
+    return TermSets(terms, np.concatenate(([0], np.cumsum(sizes))))
 
 
-def identities(bags: Bags) -> NDArray[np.uint64]:
+def identities(bags: TermSets) -> NDArray[np.uint64]:
     """A hash of each set as a whole: equal sets, equal hashes. Empty sets have 0."""
     sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mixed(bags.terms, _SEED))))
     return sums[bags.starts[1:]] - sums[bags.starts[:-1]]
 
 
-def families(bags: Bags) -> NDArray[np.int64]:
+def families(bags: TermSets) -> NDArray[np.int64]:
     """The family of each set, as numbers from 0. Sets must not be empty."""
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
@@ -74,7 +74,7 @@ def families(bags: Bags) -> NDArray[np.int64]:
     return np.asarray(labels, np.int64)
 
 
-def _signatures(bags: Bags) -> NDArray[np.uint32]:
+def _signatures(bags: TermSets) -> NDArray[np.uint32]:
     """One row of `BANDS * ROWS` minima for each set."""
     seeds = np.random.default_rng(_SEED).integers(1, 2**63, BANDS * ROWS, dtype=np.uint64)
     signatures = np.empty((len(bags), len(seeds)), np.uint32)

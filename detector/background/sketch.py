@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background.commons import COARSEST, INFORMATIVE, KIN_SAMPLE, sample, unrelated
-from detector.background.family import Bags
+from detector.background.family import TermSets
 from detector.background.table import Table
 from detector.background.weighing import Population
 
@@ -29,7 +29,7 @@ class Chosen:
     """Families that are kept: their numbers, the terms that half of the members have, their packages."""
 
     families: NDArray[np.int64]
-    bags: Bags
+    bags: TermSets
     packages: list[list[int]]
 
 
@@ -91,7 +91,7 @@ def choose(
     return Chosen(families[heavy], bags.chosen(heavy), [packages[at] for at in heavy])
 
 
-def _consensus(people: Population, families: NDArray[np.int64]) -> Bags:
+def _consensus(people: Population, families: NDArray[np.int64]) -> TermSets:
     """For each of these families (ascending) the terms that at least half of its members have."""
     place = np.full(people.size, -1)
     place[families] = np.arange(len(families))
@@ -105,10 +105,10 @@ def _consensus(people: Population, families: NDArray[np.int64]) -> Bags:
     counts = np.diff(firsts, append=len(terms))
     kept = 2 * counts >= np.bincount(of, minlength=len(families))[owners[firsts]]
     sizes = np.bincount(owners[firsts][kept], minlength=len(families))
-    return Bags(terms[firsts][kept], np.concatenate(([0], np.cumsum(sizes))))
+    return TermSets(terms[firsts][kept], np.concatenate(([0], np.cumsum(sizes))))
 
 
-def _halved(bags: Bags, table: Table) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]:
+def _halved(bags: TermSets, table: Table) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint8]]:
     """Keys, starts and ranks of the sketches."""
     terms = sample(np.split(bags.terms, bags.starts[1:-1]), table)
     ranks = np.zeros(len(bags), np.uint8)

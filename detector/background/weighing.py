@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.background.family import Bags, families, identities, pooled
+from detector.background.family import TermSets, families, identities, pooled
 from detector.background.lexicon import Lexicon
 
 _PARTS = 16
@@ -26,7 +26,7 @@ class Population:
     place among all units of all packages, in order.
     """
 
-    bags: Bags
+    bags: TermSets
     families: NDArray[np.int64]
     units: NDArray[np.int64]
     packages: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Population:
         return int(self.families.max()) + 1 if len(self.families) else 0
 
 
-def population(packages: Sequence[Bags]) -> Population:
+def population(packages: Sequence[TermSets]) -> Population:
     """Pool the units of packages: equal ones are one, alike ones are of one family, empty ones left out."""
     everything = pooled(list(packages))
     owners = np.repeat(np.arange(len(packages)), [len(bags) for bags in packages])
@@ -92,7 +92,7 @@ def word_shares(lexicons: Sequence[Lexicon]) -> tuple[NDArray[np.uint64], NDArra
     return unique, np.bincount(inverse.reshape(-1), held) / total, total**2 / len(filled)
 
 
-def _slices(bags: Bags) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _slices(bags: TermSets) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     owners = bags.owners()
     slots = (bags.terms & np.uint64(_PARTS - 1)).astype(np.uint8)
     for part in range(_PARTS):
