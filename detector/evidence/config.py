@@ -31,7 +31,7 @@ ORDINARY_BITS = 0.5
 MOST_VALUE_BITS = 16.0
 LEAST_PAIR_BITS = 8.0
 """pairs of places below this are not reported"""
-MOST_BITS = 400.0
+MOST_BITS = 300.0
 """most that one pair of places carries: whoever takes a file takes its entries together"""
 _MOST_HOLDERS = 100
 """an entry in more places than this does not help to tell which belong together"""

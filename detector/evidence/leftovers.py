@@ -38,10 +38,10 @@ MOST_TEXT_BITS = 40.0
 SPREAD = 0.2
 """share of the files with unusual texts, on either side, that hold shared ones: below, a part was taken"""
 MOST_BITS: Mapping[Strength, float] = {
-    "weak": 60.0,
-    "moderate": 400.0,
-    "strong": 1200.0,
-    "very strong": 3000.0,
+    "weak": 30.0,
+    "moderate": 100.0,
+    "strong": 300.0,
+    "very strong": 600.0,
 }
 """most that one finding carries: the words of a borrowed file come together, not one by one"""
 _LARGEST_TEXT = 2**18
