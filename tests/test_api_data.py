@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.fingerprint.api import api, concept, normal_name
+from detector.fingerprint.api import api, concept, normal_name, signature
 from detector.fingerprint.workers import fingerprint_files
 
 IMPORTS = """
@@ -47,6 +47,7 @@ SAME = [
     ("np.expand_dims(x, 0)", "x[None]"),
     ("torch.unsqueeze(x, dim=1)", "x[:, None]"),
     ("np.repeat(x, 3, 1)", "torch.repeat_interleave(x, 3, 1)"),
+    ("np.amax(x)", "x.max()"),
     ("jax.nn.sigmoid(x)", "torch.sigmoid(x)"),
     ("scipy.special.expit(x)", "torch.sigmoid(x)"),
     ("np.arctan2(x, y)", "torch.atan2(x, y)"),
@@ -63,6 +64,7 @@ SAME = [
     ("nn.LSTM(x, y, 1, batch_first=True)", "nn.LSTM(input_size=x, hidden_size=y, batch_first=True)"),
     ("torch.cat([x, y], dim=0)", "torch.cat((x, y))"),
     ("torch.stack([x, y], 1)", "torch.stack((x, y), dim=1)"),
+    ("torch.optim.Adam(params, 0.001)", "torch.optim.Adam(params, lr=1e-3, betas=(0.9, 0.999))"),
     ("F.cross_entropy(x, y, ignore_index=-100)", "F.cross_entropy(x, target=y)"),
     ("F.interpolate(x, size, mode='nearest')", "F.interpolate(x, size=size)"),
     ("np.linspace(x, y, 50)", "np.linspace(start=x, stop=y)"),
@@ -82,7 +84,20 @@ SAME = [
     ("x.topk(y, -1)", "torch.topk(x, k=y)"),
     ("x.chunk(2, 0)", "torch.chunk(x, chunks=2)"),
     ("x.softmax(-1)", "jax.nn.softmax(x)"),
+    # one parameter under the names that frameworks give it
+    ("np.sum(x, 0)", "np.sum(x, axis=0)"),
+    ("x.sum(axis=1, keepdims=True)", "torch.sum(x, dim=1, keepdim=True)"),
     ("np.clip(x, 0, y)", "torch.clamp(x, min=0, max=y)"),
+    ("np.clip(x, a_min=0, a_max=y)", "x.clip(0, y)"),
+    ("np.flip(x, axis=1)", "np.flip(x, 1)"),
+    ("torch.flip(x, dims=[1, 2])", "x.flip(1, 2)"),
+    ("torch.permute(x, dims=(0, 2, 1))", "x.permute(0, 2, 1)"),
+    ("np.reshape(x, newshape=(2, y))", "x.reshape(2, y)"),
+    ("torch.zeros(size=(2, y))", "torch.zeros(2, y)"),
+    ("F.softmax(input=x, dim=1)", "x.softmax(1)"),
+    ("torch.arange(0, y)", "torch.arange(y)"),
+    ("torch.arange(0, end=y, step=1)", "torch.arange(y)"),
+    ("np.arange(start=0, stop=y)", "np.arange(y)"),
     # paths of import
     ("tf.keras.layers.Dense(8)", "keras.layers.Dense(8)"),
     ("keras.src.layers.Dense(8)", "keras.layers.Dense(8)"),
@@ -92,6 +107,19 @@ SAME = [
     ("tf.math.reduce_sum(x)", "tf.reduce_sum(x)"),
     ("tf.compat.v1.log(x)", "tf.math.log(x)"),
     ("x(Image.Resampling.BICUBIC)", "x(Image.BICUBIC)"),
+    ("torchvision.transforms.transforms.Compose(x)", "torchvision.transforms.Compose(x)"),
+    (
+        "torchvision.transforms.v2.functional.resize(x, size)",
+        "torchvision.transforms.functional.resize(x, size)",
+    ),
+    ("transformers.models.llama.modeling_llama.LlamaModel(x)", "transformers.LlamaModel(x)"),
+    ("transformers.models.auto.AutoModel.from_pretrained(x)", "transformers.AutoModel.from_pretrained(x)"),
+    ("diffusers.models.unets.unet_2d.UNet2DModel(x)", "diffusers.UNet2DModel(x)"),
+    ("torch.nn.modules.linear.Linear(3, y)", "nn.Linear(3, y)"),
+    ("torch.optim.adamw.AdamW(params)", "torch.optim.AdamW(params)"),
+    ("timm.models.layers.drop.DropPath(y)", "timm.layers.DropPath(y)"),
+    ("keras.src.layers.core.dense.Dense(8)", "tf.keras.layers.Dense(8)"),
+    ("gym.spaces.box.Box(x, y)", "gymnasium.spaces.Box(x, y)"),
     # old spellings
     ("nn.init.constant(x, 0.5)", "nn.init.constant_(x, val=0.5)"),
     ("nn.init.xavier_uniform(x)", "nn.init.xavier_uniform_(x, gain=1.0)"),
@@ -242,3 +270,8 @@ def test_signatures_stand_under_names_that_calls_arrive_with() -> None:
     known = api()
     assert not [name for name in known.signatures if normal_name(name) != name]
     assert not [name for name in known.signatures if name in known.operators]
+
+
+def test_every_signature_can_be_read() -> None:
+    unread = [name for name in api().signatures if signature(name) is None]
+    assert not unread

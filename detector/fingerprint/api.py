@@ -1,9 +1,10 @@
-"""The API knowledge of a language as data: node roles, equivalents, signatures, concepts (grammars/<language>/)."""
+"""The API knowledge of a language as data (grammars/<language>/): node roles, equivalents, signatures."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,8 @@ class Signature:
     defaults: dict[str, Any]
     method: bool
     """the first argument is the receiver and has no name"""
+    ranged: bool
+    """a single argument is the second parameter, as in `range(stop)`; the first is then 0"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +47,11 @@ class Api:
     aliases: dict[str, str]
     modules: dict[str, str]
     method_modules: frozenset[str]
+    keywords: dict[str, str]
+    receiver_keywords: frozenset[str]
     concepts: dict[str, str]
-    signatures: dict[str, Signature]
+    signatures: dict[str, str]
+    """as written; `signature` reads one"""
     silent_calls: frozenset[str]
     silent_modules: tuple[str, ...]
     logger_makers: frozenset[str]
@@ -72,8 +78,10 @@ def api(language: str = "python") -> Api:
         aliases=apis["aliases"],
         modules=apis["modules"],
         method_modules=frozenset(apis["methods"]),
+        keywords=apis["keywords"],
+        receiver_keywords=frozenset(apis["receivers"]["keywords"].split()),
         concepts=apis["concepts"],
-        signatures={name: _signature(text) for name, text in signatures.items()},
+        signatures=signatures,
         silent_calls=frozenset(ignored["calls"]),
         silent_modules=tuple(ignored["modules"]),
         logger_makers=frozenset(ignored["logger_makers"]),
@@ -83,31 +91,51 @@ def api(language: str = "python") -> Api:
     )
 
 
-def _signature(text: str) -> Signature:
-    method = text.startswith("/")
-    arguments = ast.parse(f"def f({text.lstrip('/, ')}): 0").body[0].args  # type: ignore[attr-defined]
-    names = tuple(argument.arg for argument in arguments.args)
+@lru_cache(maxsize=4096)
+def signature(name: str) -> Signature | None:
+    """The signature of a public call by its normal name; None where it is not known."""
+    text = api().signatures.get(name)
+    if text is None:
+        return None
+    keywords = api().keywords
+    arguments = ast.parse(f"def f({text.lstrip('/?, ')}): 0").body[0].args  # type: ignore[attr-defined]
+    names = tuple(keywords.get(argument.arg, argument.arg) for argument in arguments.args)
     given = [ast.literal_eval(default) for default in arguments.defaults]
     defaults = dict(zip(names[len(names) - len(given) :], given, strict=True))
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         if default is not None:
-            defaults[argument.arg] = ast.literal_eval(default)
-    return Signature(names, arguments.vararg.arg if arguments.vararg else "", defaults, method)
+            defaults[keywords.get(argument.arg, argument.arg)] = ast.literal_eval(default)
+    ranged = text.startswith("?")
+    if ranged:
+        defaults[names[0]] = 0
+    rest = arguments.vararg.arg if arguments.vararg else ""
+    return Signature(names, keywords.get(rest, rest), defaults, text.startswith("/"), ranged)
+
+
+def _moved(dotted: str, modules: Mapping[str, str]) -> str:
+    """The name by the rule of its longest module; `a.**` takes all modules below `a`, told by lower case."""
+    head = dotted.rpartition(".")[0]
+    while head:
+        if head in modules:
+            return f"{modules[head]}{dotted[len(head) :]}"
+        below = modules.get(f"{head}.**")
+        if below is not None:
+            parts = dotted[len(head) + 1 :].split(".")
+            while len(parts) > 1 and parts[0].islower():
+                del parts[0]
+            return ".".join((below, *parts))
+        head = head.rpartition(".")[0]
+    return dotted
 
 
 @lru_cache(maxsize=65536)
 def normal_name(dotted: str) -> str:
     """The one spelling of a public name: module and function aliases undone, method form preferred."""
     known = api()
+    dotted = _moved(_moved(dotted, known.modules), known.modules)
     head, _, last = dotted.rpartition(".")
-    while head:
-        if head in known.modules:
-            dotted = f"{known.modules[head]}{dotted[len(head) :]}"
-            break
-        head = head.rpartition(".")[0]
-    head = dotted.rpartition(".")[0]
-    dotted = known.aliases.get(dotted, dotted)
-    if head in known.method_modules and last in known.receivers and dotted not in known.operators:
+    spelled_out = dotted in known.aliases or dotted in known.operators
+    if not spelled_out and head in known.method_modules and last in known.receivers:
         dotted = f".{last}"
     return known.aliases.get(dotted, dotted)
 
@@ -134,7 +162,7 @@ def public(dotted: str) -> Term:
 @lru_cache(maxsize=4096)
 def default(name: str, parameter: str) -> Term | None:
     """The default of a known call's parameter, as a term."""
-    signature = api().signatures.get(name)
-    if signature is None or parameter not in signature.defaults:
+    known = signature(name)
+    if known is None or parameter not in known.defaults:
         return None
-    return constant(signature.defaults[parameter])
+    return constant(known.defaults[parameter])

@@ -1,4 +1,4 @@
-"""Value numbering of calls: outside APIs by their one normal form, the repository's own functions as leaves."""
+"""Value numbering of calls: outside APIs by their one normal form, own functions as leaves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from detector.fingerprint.api import concept, default, public
+from detector.fingerprint.api import concept, default, normal_name, public, signature
 from detector.fingerprint.expression import Expressions, split, text
 from detector.fingerprint.module import Module
 from detector.fingerprint.term import VARIABLE, Term, constant, digest
@@ -154,6 +154,7 @@ class Calls(Expressions):
 
     def outside(self, name: str, given: Arguments) -> Term:
         """A call of a public API: rewritten where its normal form is another, else bound to its signature."""
+        name = normal_name(name)
         operator = self.known.operators.get(name)
         if operator and len(given.positional) == 2 and not given.keywords:
             return self.operate(operator, *given.positional)
@@ -169,19 +170,23 @@ class Calls(Expressions):
 
     def bound(self, name: str, given: Arguments, fact: object = None) -> Term:
         """Arguments by parameter name where the signature is known, in the order of names; defaults dropped."""
-        signature = self.known.signatures.get(name)
+        known = signature(name)
         ordered: list[tuple[int, Term]] = []
         rest = given.positional
-        if signature is not None:
-            if signature.method and rest:
+        folded = self.known.keywords
+        keywords = [(folded.get(key, key), value) for key, value in given.keywords]
+        if name.startswith(".") and not rest:
+            rest = [value for key, value in keywords if key in self.known.receiver_keywords][:1]
+            keywords = [pair for pair in keywords if pair[0] not in self.known.receiver_keywords]
+        if known is not None:
+            if known.method and rest:
                 ordered.append((0, rest[0]))
                 rest = rest[1:]
-            named = list(zip(signature.names, rest, strict=False))
-            rest = _spread(rest[len(named) :])
-            keywords = [*named, *given.keywords]
+            alone = known.ranged and len(rest) == 1 and all(key != known.names[1] for key, _ in keywords)
+            named = list(zip(known.names[alone:], rest, strict=False))
+            rest = _spread([*rest[len(named) :], *(value for key, value in keywords if key == known.rest)])
+            keywords = [pair for pair in (*named, *keywords) if pair[0] != known.rest]
             keywords = [pair for pair in keywords if not _is_default(name, *pair)]
-        else:
-            keywords = given.keywords
         ordered += ((0, value) for value in rest)
         ordered += sorted(((digest(f"keyword {k}"), value) for k, value in keywords), key=lambda row: row[0])
         code = public(name)
@@ -200,7 +205,13 @@ _OWN_CALL = digest("operation own call")
 
 def _is_default(name: str, parameter: str, value: Term) -> bool:
     standard = default(name, parameter)
-    return standard is not None and standard.exact1 == value.exact1
+    if standard is None:
+        return False
+    if value.fact and value.fact[0] == "elements":
+        elements = value.fact[1]
+        written = tuple(e.fact[1] for e in elements if e.fact and e.fact[0] == "constant")
+        return len(written) == len(elements) and bool(standard.fact == ("constant", written))
+    return standard.exact1 == value.exact1
 
 
 def _spread(values: list[Term]) -> list[Term]:
@@ -226,7 +237,11 @@ def _range(walk: Calls, given: Arguments) -> Term | None:
         bounds = bounds[:2]
     if len(bounds) == 2 and bounds[0].fact == ("constant", 0):
         bounds = bounds[1:]
-    fact = ("indices", bounds[0].fact[1]) if len(bounds) == 1 and bounds[0].fact and bounds[0].fact[0] == "length" else None
+    fact = (
+        ("indices", bounds[0].fact[1])
+        if len(bounds) == 1 and bounds[0].fact and bounds[0].fact[0] == "length"
+        else None
+    )
     return walk.bound("range", Arguments(bounds, given.keywords), fact)
 
 
@@ -269,13 +284,21 @@ def _size(walk: Calls, given: Arguments) -> Term | None:
 
 
 def _getattr(walk: Calls, given: Arguments) -> Term | None:
-    if len(given.positional) != 2 or not given.positional[1].fact or given.positional[1].fact[0] != "constant":
+    if (
+        len(given.positional) != 2
+        or not given.positional[1].fact
+        or given.positional[1].fact[0] != "constant"
+    ):
         return None
     return walk.attribute_of(given.positional[0], str(given.positional[1].fact[1]))
 
 
 def _setattr(walk: Calls, given: Arguments) -> Term | None:
-    if len(given.positional) != 3 or not given.positional[1].fact or given.positional[1].fact[0] != "constant":
+    if (
+        len(given.positional) != 3
+        or not given.positional[1].fact
+        or given.positional[1].fact[0] != "constant"
+    ):
         return None
     return walk.store(given.positional[0], str(given.positional[1].fact[1]), given.positional[2])
 
