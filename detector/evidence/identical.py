@@ -117,10 +117,10 @@ def _by_pointer(
     a: Snapshot, b: Snapshot, small_a: Mapping[str, bytes], small_b: Mapping[str, bytes]
 ) -> Iterator[Twin]:
     """Large objects: two pointers to one object that are not one blob, or a pointer and the object itself."""
-    pointers_a, pointers_b = _pointers(a, small_a), _pointers(b, small_b)
+    pointers_a, pointers_b = _pointers(small_a), _pointers(small_b)
     sizes = {size for pointers in (pointers_a, pointers_b) for _, size in pointers.values()}
-    digests_a = _digests(a, small_a, sizes) | {path: oid for path, (oid, _) in pointers_a.items()}
-    digests_b = _digests(b, small_b, sizes) | {path: oid for path, (oid, _) in pointers_b.items()}
+    digests_a = _digests(small_a, sizes) | {path: oid for path, (oid, _) in pointers_a.items()}
+    digests_b = _digests(small_b, sizes) | {path: oid for path, (oid, _) in pointers_b.items()}
     sizes_of = {oid: size for pointers in (pointers_a, pointers_b) for oid, size in pointers.values()}
     ours, theirs = _files_by(a, digests_a), _files_by(b, digests_b)
     for oid in sorted(ours.keys() & theirs.keys() & sizes_of.keys()):
@@ -146,7 +146,7 @@ def _bare(data: bytes) -> str:
     return hashlib.blake2b(bare, digest_size=16).hexdigest() if len(bare) >= LEAST else ""
 
 
-def _pointers(snapshot: Snapshot, small: Mapping[str, bytes]) -> dict[str, tuple[str, int]]:
+def _pointers(small: Mapping[str, bytes]) -> dict[str, tuple[str, int]]:
     found = {}
     for path, data in small.items():
         match = _POINTER.match(data) if len(data) <= _LARGEST_POINTER else None
@@ -155,7 +155,7 @@ def _pointers(snapshot: Snapshot, small: Mapping[str, bytes]) -> dict[str, tuple
     return found
 
 
-def _digests(snapshot: Snapshot, small: Mapping[str, bytes], sizes: set[int]) -> dict[str, str]:
+def _digests(small: Mapping[str, bytes], sizes: set[int]) -> dict[str, str]:
     """SHA-256 of the files that have just the size of an object which the other side only points to."""
     return {path: hashlib.sha256(data).hexdigest() for path, data in small.items() if len(data) in sizes}
 

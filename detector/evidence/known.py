@@ -24,10 +24,8 @@ class BaseTokenizer:
 
     def is_base_of(self, vocabulary: Mapping[str, int]) -> bool:
         """Whether a vocabulary is this one, possibly with tokens added on top."""
-        return (
-            self.size <= len(vocabulary) + len(self.probes)
-            and len(vocabulary) < self.size * 1.1 + 1000
-            and all(vocabulary.get(token) == number for token, number in self.probes.items())
+        return 0.99 * self.size <= len(vocabulary) <= 1.1 * self.size + 1000 and all(
+            vocabulary.get(token) == number for token, number in self.probes.items()
         )
 
 

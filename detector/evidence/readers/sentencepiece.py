@@ -15,12 +15,12 @@ from typing import NamedTuple
 from detector.evidence.readers.unreadable import Unreadable
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 MOST_PIECES = 2_000_000
 
 
 class Piece(NamedTuple):
-    """One entry of the vocabulary; its id is its place in the file. `kind` is one of the constants above."""
+    """One entry of the vocabulary; its id is its place in the file. `kind` is as in the proto file."""
 
     text: str
     kind: int

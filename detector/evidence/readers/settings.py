@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -63,10 +62,3 @@ def _leaves(tree: Json) -> tuple[Entry, ...]:
         return ()
     leaves = entries(tree)
     return leaves if len(leaves) <= MOST_ENTRIES else ()
-
-
-def named_values(settings: Settings) -> Iterator[tuple[str, str]]:
-    """(last key, value) of every entry that is a string, unquoted."""
-    for entry in settings.entries:
-        if entry.value.startswith('"'):
-            yield entry.key, entry.value[1:-1]
