@@ -38,6 +38,11 @@ _PURPOSE = re.compile(
     r"(?:[^=\n\"']{0,40}[=,]\s*(?:default\s*=\s*)?[\"']?|\s+[\"']?|\s*:\s*[\"']?)$",
     re.IGNORECASE,
 )
+_NAMES_A_MODEL = re.compile(
+    rf"""(?:model|tower|encoder|path|pretrained|teacher|llm)\w{{0,40}}["']?\s{{0,9}}[:=]\s{{0,9}}["']?{_ID}""",
+    re.IGNORECASE,
+)
+"""a cheap test before a settings file is parsed"""
 _NAMED_LOADER = re.compile(
     r"""(?:timm\.create_model|clip\.load|whisper\.load_model|create_model_and_transforms)\(\s*["']([\w./-]{3,80})["']"""
 )
@@ -94,7 +99,8 @@ def _wanted(path: str) -> bool:
 
 def _of_file(path: str, text: str, data: bytes) -> Iterator[Usage]:
     if path.endswith(SUFFIXES):
-        yield from _settings(path, data)
+        if _NAMES_A_MODEL.search(text):
+            yield from _settings(path, data)
         return
     if path.endswith("Modelfile"):
         for match in _FROM.finditer(text):
