@@ -16,8 +16,10 @@ finds those by what their own sketches contain.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,7 +40,7 @@ KIN_SAMPLE = 5
 KIN_SHARE = 0.3
 """part of a package's sketch that a side holds if it is that package, or a fork of it"""
 ARRAYS = (
-    "terms", "starts", "ranks", "members", "member_starts", "names", "name_starts", "kin_terms", "kin_starts",
+    "terms", "starts", "ranks", "members", "member_starts", "names", "kin_terms", "kin_starts",
 )  # fmt: skip
 LEAST_SAMPLED = 6
 """sampled terms that a match must have where a family's sketch is not whole; fewer say nothing"""
@@ -80,8 +82,7 @@ class Commons:
     """packages of family i at `member_starts[i]` to `member_starts[i + 1]`"""
     member_starts: NDArray[np.uint32]
     names: NDArray[np.uint8]
-    """UTF-8; name of family i at `name_starts[i]` to `name_starts[i + 1]`"""
-    name_starts: NDArray[np.uint32]
+    """one name for each family, a line each, packed by `packed`"""
     kin_terms: NDArray[np.uint32]
     kin_starts: NDArray[np.uint32]
     packages: tuple[str, ...]
@@ -163,7 +164,18 @@ class Commons:
         return tuple(self.packages[package] for package in left) if suffices else ()
 
     def _name(self, family: int) -> str:
-        return self.names[self.name_starts[family] : self.name_starts[family + 1]].tobytes().decode()
+        return unpacked(self.names.tobytes())[family]
+
+
+def packed(lines: Sequence[str]) -> NDArray[np.uint8]:
+    """Lines of text, compressed; dotted names shrink to a fifth."""
+    return np.frombuffer(zlib.compress("\n".join(lines).encode("utf-8", "replace"), 9), np.uint8)
+
+
+@lru_cache(maxsize=2)
+def unpacked(content: bytes) -> tuple[str, ...]:
+    """What `packed` was given; only a match that a family explains asks for it."""
+    return tuple(zlib.decompress(content).decode().split("\n"))
 
 
 def unrelated(packages: Sequence[int], related: Collection[tuple[int, int]]) -> bool:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.background.commons import COARSEST, INFORMATIVE, KIN_SAMPLE, sample, unrelated
+from detector.background.commons import COARSEST, INFORMATIVE, KIN_SAMPLE, packed, sample, unrelated
 from detector.background.family import TermSets
 from detector.background.table import Table
 from detector.background.weighing import Population
 
+CAPACITY = 90_000
+"""families that are kept, those of most packages first: about 11 MB"""
 LEAST_BITS = 80.0
 """a family that carries less is too small to be the whole of any match"""
 RELATED_SHARE = 0.3
@@ -40,7 +42,6 @@ def sketches(
     related = relations(people, len(packages))
     chosen = choose(people, core, related, table)
     terms, starts, ranks = _halved(chosen.bags, table)
-    labels = [name.encode() for name in _names(people, chosen, names, core)]
     kin_terms, kin_starts = _kin(people, len(packages), table)
     arrays: dict[str, NDArray[Any]] = {
         "terms": terms,
@@ -48,8 +49,7 @@ def sketches(
         "ranks": ranks,
         "members": _flat(chosen.packages, "u2"),
         "member_starts": _ends(list(map(len, chosen.packages))),
-        "names": _flat([list(label) for label in labels], "u1"),
-        "name_starts": _ends(list(map(len, labels))),
+        "names": packed(_names(people, chosen, names, core)),
         "kin_terms": kin_terms,
         "kin_starts": kin_starts,
     }
@@ -88,7 +88,9 @@ def choose(
     bits[bits < INFORMATIVE] = 0
     totals = np.bincount(bags.owners(), bits, len(bags))
     heavy = np.flatnonzero(totals >= LEAST_BITS)
-    return Chosen(families[heavy], bags.chosen(heavy), [packages[at] for at in heavy])
+    carriers = np.array([len(packages[at]) for at in heavy], np.int64)
+    kept = np.sort(heavy[np.lexsort((-totals[heavy], -carriers))[:CAPACITY]])
+    return Chosen(families[kept], bags.chosen(kept), [packages[at] for at in kept])
 
 
 def _consensus(people: Population, families: NDArray[np.int64]) -> TermSets:
