@@ -387,3 +387,32 @@ def test_attention_matrices_are_found_by_role_and_layer() -> None:
     ]
     found = attention_matrices([*named, Tensor("model.norm.weight", (4,))])
     assert {role: sorted(layers) for role, layers in found.items()} == {"q": [0, 1, 2], "k": [0, 1, 2]}
+
+
+def test_standard_parts_that_honest_code_also_has_are_not_said_to_load(tmp_path: Path) -> None:
+    """Both build on Llama; the tensors of A's own that B has no place for decide."""
+    names = [f"llm.model.layers.{layer}.self_attn.q_proj.weight" for layer in range(40)]
+    index = factory.index(dict.fromkeys([*names, "lens.probe_seeds"], "x"), 10)
+    honest = CODE.replace(b"self.sifter = self.make()", b"self.eye = Other(config)")
+    a = {"model.safetensors.index.json": index, "a.py": CODE.replace(b"self.speaker", b"self.llm")}
+    assert not compared(tmp_path, a, {"b.py": honest}).findings
+
+
+def test_profiles_are_compared_where_widths_differ(tmp_path: Path) -> None:
+    random = np.random.default_rng(10)
+    spread = 0.02 + 0.004 * random.normal(size=(2, 12))
+
+    def attention(width: int) -> bytes:
+        return factory.safetensors(
+            {
+                f"model.layers.{layer}.self_attn.{part}_proj.weight": random.normal(
+                    0, spread[at, layer], (width, width)
+                ).astype("f4")
+                for layer in range(12)
+                for at, part in enumerate("qk")
+            }
+        )
+
+    found = compared(tmp_path, {"m.safetensors": attention(128)}, {"m.safetensors": attention(96)})
+    (profile,) = [finding for finding in found.findings if "profile" in finding.details]
+    assert profile.strength == "weak"

@@ -24,6 +24,7 @@ from detector.evidence.checkpoints.findings import (
 from detector.evidence.checkpoints.likeness import Likeness, liken, word_bits
 from detector.evidence.checkpoints.loading import fits, load
 from detector.evidence.checkpoints.modules import ModuleTree, read_modules
+from detector.evidence.checkpoints.standard import architecture
 from detector.evidence.checkpoints.stream import open_stream
 from detector.evidence.checkpoints.valuation import Opener, Valuation, profiles, value
 from detector.evidence.finding import Evidence, Finding
@@ -169,14 +170,15 @@ def _code_findings(
 def _load_findings(
     code_side: str, trees: tuple[ModuleTree, ModuleTree], checkpoint: Checkpoint, likeness: Likeness | None
 ) -> Iterator[Finding]:
-    """Whether one class of the code has a place for nearly all of the other side's checkpoint."""
+    """Whether one class of the code has a place for all of the other side's checkpoint that is its own."""
     names = [tensor.name for tensor in checkpoint.tensors]
     renaming: dict[str, str] = {}
     if likeness is not None and code_side == "b":
         renaming = dict(likeness.renaming.prefixes)
         names = [likeness.renaming.apply(name) for name in names]
     result = load(trees[0], trees[1], names)
-    if result.placed >= 0.9 * len(names):
+    is_own = any(architecture(name) is None for name in names)
+    if is_own and result.is_whole and result.placed >= 0.9 * len(names):
         own = load(trees[1], trees[0], [tensor.name for tensor in checkpoint.tensors])
         yield load_finding(code_side, trees[0].classes[result.name], (result, own), checkpoint, renaming)
 

@@ -31,12 +31,18 @@ class Fit:
 @dataclass(frozen=True, slots=True)
 class Load:
     """The class that places the most of a whole checkpoint, how many of its tensors, after which prefix
-    renames.
+    renames; and the names that it has no place for.
     """
 
     name: str = ""
     placed: int = 0
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether only names of well-known architectures, such as a tied head, found no place."""
+        return self.placed > 0 and all(architecture(name) is not None for name in self.missing)
 
 
 def fits(tree: ModuleTree, tensors: Sequence[Tensor]) -> list[Fit]:
@@ -94,18 +100,18 @@ def load(tree: ModuleTree, other: ModuleTree, names: Sequence[str]) -> Load:
         tops.setdefault(first, []).append(tuple(rest))
     best = Load()
     for candidate in tree.classes:
-        own, prefixes, placed = tree.parts(candidate), {}, 0
+        prefixes: dict[str, str] = {}
+        missing: list[str] = []
         for top, rests in tops.items():
-            held = sum(tree.holds(candidate, (top, *rest)) for rest in rests)
+            lacking = [rest for rest in rests if not tree.holds(candidate, (top, *rest))]
             there = {parts[top].type for root in other.classes if top in (parts := other.parts(root))} - {""}
-            for attribute, part in own.items() if not held else ():
+            for attribute, part in tree.parts(candidate).items() if len(lacking) == len(rests) else ():
                 if _stands_for(tree, part, rests, there):
-                    held, prefixes[f"{top}."] = len(rests), f"{attribute}."
+                    lacking, prefixes[f"{top}."] = [], f"{attribute}."
                     break
-            placed += held
-        best = max(
-            best, Load(candidate, placed, prefixes), key=lambda found: (found.placed, -len(found.prefixes))
-        )
+            missing += [".".join((top, *rest)) for rest in lacking]
+        found = Load(candidate, len(names) - len(missing), prefixes, tuple(missing))
+        best = max(best, found, key=lambda load: (load.placed, -len(load.prefixes)))
     return best
 
 
