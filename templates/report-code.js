@@ -239,8 +239,17 @@ function findingBody(finding) {
     why.length ? h("h5", {}, "Why this counts") : null,
     why.length ? h("ul", { class: "why" }, why) : null,
     ...(finding.details ? detailViews(finding.details) : []),
-    ...(coded ? sideBySide(finding) : placeLinks(finding)),
+    ...(coded ? sources(finding) : placeLinks(finding)),
   ].filter(Boolean);
+}
+
+const LONG = 150;
+
+/** Both sides, folded where they are long and no line of them is told to correspond (two equal files, say). */
+function sources(finding) {
+  const lines = [...(finding.a ?? []), ...(finding.b ?? [])].reduce((sum, span) => sum + span[3] - span[2] + 1, 0);
+  if (finding.lines || lines <= LONG) return sideBySide(finding);
+  return [folded(`The text of both sides (${count(lines)} lines)`, () => h("div", {}, sideBySide(finding))), ...placeLinks(finding)];
 }
 
 /** Links to the places of a finding that shows no code. */

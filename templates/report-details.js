@@ -82,6 +82,7 @@ function portion(items, draw) {
   if (items.length <= MANY) return draw(items);
   const box = h("div", {}, draw(items.slice(0, MANY)));
   const search = h("input", { type: "search", "aria-label": "Find", placeholder: `Find in ${count(items.length)}`, input: () => show(MANY) });
+  const told = h("p", { class: "note" });
   const all = h("button", { type: "button", class: "more", click: () => show(items.length) });
   function show(limit) {
     const wanted = search.value.toLowerCase();
@@ -89,9 +90,10 @@ function portion(items, draw) {
     box.replaceChildren(draw(found.slice(0, limit)));
     all.textContent = `Show all ${count(found.length)}`;
     all.hidden = found.length <= limit;
+    told.textContent = `${count(Math.min(found.length, limit))} of ${count(items.length)} listed`;
   }
   show(MANY);
-  return h("div", {}, h("p", {}, search), box, all);
+  return h("div", {}, h("p", { class: "views" }, search), box, told, all);
 }
 
 function table(heads, rows, label) {

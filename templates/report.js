@@ -110,14 +110,14 @@ function chooseTheme() {
   });
 }
 
-/** On paper every finding that the filters leave is open, and so is every list. */
+/** On paper every finding that the filters leave is open, and so are the tables that say what pictures show. */
 function prepareForPaper() {
   const opened = [];
   addEventListener("beforeprint", () => {
     list?.portions.all();
     for (const finding of list?.listed ?? []) if (!isOpen(finding)) { setOpen(finding, true); opened.push(finding); }
-    for (const details of document.querySelectorAll("details:not([open])")) { details.open = true; opened.push(details); }
-    document.querySelectorAll(".more").forEach((button) => button.click());
+    for (const details of document.querySelectorAll("details:not([open], #renames details)")) { details.open = true; opened.push(details); }
+    document.querySelectorAll("#renames .more").forEach((button) => button.click());
   });
   addEventListener("afterprint", () => {
     for (const item of opened.splice(0)) item instanceof Element ? (item.open = false) : setOpen(item, false);

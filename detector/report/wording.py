@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "leftovers": ("Leftovers", "rare names, texts and references that survived a renaming"),
     "behaviour": ("Behaviour", "the same answers, above all the same wrong ones"),
     "base": ("Foundations", "models, services and data that either side is built on"),
-    "agreement": ("Agreement of renames", "one renaming that holds in code, keys, tensors and files alike"),
+    "agreement": ("Renaming", "one renaming that holds in code, keys, tensors and files alike"),
 }
 """Evidence classes in the dossier's order: label, and what the class looks at."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
