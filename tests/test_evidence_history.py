@@ -195,3 +195,49 @@ def test_shingles_are_not_moved_by_renaming_and_layout() -> None:
     mine, theirs = shingles(one), shingles(other)
     assert len(mine & theirs) > 0.95 * len(mine)
     assert shingles(FIRST.encode()) < mine
+
+
+BEFORE = """
+import math
+
+def page_size(width, height, limit, patch):
+    ratio = math.sqrt(limit / (width * height))
+    wide = int(width * ratio) // patch * patch
+    high = int(height * ratio) // patch * patch
+    return wide, high
+
+def tiles(width, height, patch):
+    columns = math.ceil(width / patch)
+    rows = math.ceil(height / patch)
+    return [(column * patch, row * patch) for row in range(rows) for column in range(columns)]
+"""
+AFTER = BEFORE.replace("int(width * ratio) // patch", "max(1, round(width * ratio / patch))").replace(
+    "int(height * ratio) // patch", "max(1, round(height * ratio / patch))"
+)
+RESTRUCTURED = """
+from math import ceil, sqrt as root
+
+def fit(w, h, most, size):
+    f = root(most / (w * h)); a = w * f
+    b = h * f
+    return (size * (int(a) // size), size * (int(b) // size))
+
+def grid(w, h, size):
+    found = []
+    for j in range(ceil(h / size)):
+        for i in range(ceil(w / size)):
+            found.append((size * i, size * j))
+    return found
+"""
+
+
+def test_a_restructured_copy_is_told_apart_by_what_the_code_computes(tmp_path: Path) -> None:
+    original, copy = new_repository(tmp_path / "b"), new_repository(tmp_path / "a")
+    original.commit({"pages.py": BEFORE + FIRST}, at="2024-05-01T00:00:00Z", subject="init")
+    original.commit({"pages.py": AFTER + FIRST}, at="2024-05-21T00:00:00Z", subject="never an empty page")
+    copy.commit({"fit.py": RESTRUCTURED + FIRST}, at="2024-05-10T00:00:00Z")
+    pair = (span("fit.py", RESTRUCTURED + FIRST), span("pages.py", AFTER + FIRST))
+    (finding,) = found((copy, original), context(pair)).findings
+    best: Any = finding.details["best"]
+    assert (best["subject"], best["side"]) == ("init", "b")
+    assert best["share"] > best["share_newest"]

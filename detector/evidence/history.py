@@ -16,6 +16,7 @@ from detector.evidence.chronicle.lineage import Fit, Lineage, best_fit
 from detector.evidence.chronicle.order import Direction, Held, direction
 from detector.evidence.chronicle.shingles import Shingler, Shingles
 from detector.evidence.chronicle.side import SMALL_COMMITS, Past, lineages, past
+from detector.evidence.chronicle.terms import best_fit_by_terms
 from detector.evidence.finding import Event, Evidence, Finding, Json, Reason, Span, Strength
 from detector.evidence.registry import Context
 from detector.snapshot.history import Commit
@@ -64,8 +65,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     order = direction(held, (lineage_a, lineage_b))
     earlier = order.earlier or "b"
     sides = ((a, lineage_a), (b, lineage_b)) if earlier == "b" else ((b, lineage_b), (a, lineage_a))
-    everything = _of_files(sides[0], {file.path for file in sides[0][0].files})
-    fit = best_fit(sides[1][1], _wanted(sides[0], matches, earlier), everything)
+    fit = _fit(*sides, _weights(matches, earlier))
     events = _events(held, (lineage_a, lineage_b), fit, earlier)
     if fit is None:
         return Evidence(notices=notices, events=events)
@@ -100,18 +100,28 @@ def _of_files(side: tuple[Snapshot, Lineage], paths: Collection[str]) -> Shingle
     return frozenset().union(*(side[1].versions.get(blob, frozenset()) for blob in blobs))
 
 
-def _wanted(side: tuple[Snapshot, Lineage], matches: Sequence[_Match], earlier: str) -> dict[int, float]:
-    """The shingles of the later side's matched files; each file weighs as much as its matches, in bits."""
+def _weights(matches: Sequence[_Match], earlier: str) -> dict[str, float]:
+    """The later side's matched files; each weighs as much as its matches, in bits."""
     bits: dict[str, float] = {}
     for match in matches:
         path = (match.a if earlier == "b" else match.b).path
-        bits[path] = bits.get(path, 0.0) + match.bits
+        bits[path] = min(bits.get(path, 0.0) + match.bits, _FILE_BITS)
+    return bits
+
+
+def _fit(
+    later: tuple[Snapshot, Lineage], earlier: tuple[Snapshot, Lineage], weights: dict[str, float]
+) -> Fit | None:
+    """The revision of the earlier side that fits best: by shingles; where they see no difference by terms."""
     wanted: dict[int, float] = {}
-    for path, weight in sorted(bits.items()):
-        found = _of_files(side, (path,))
+    for path, weight in sorted(weights.items()):
+        found = _of_files(later, (path,))
         for shingle in found:
-            wanted[shingle] = wanted.get(shingle, 0.0) + min(weight, _FILE_BITS) / len(found)
-    return wanted
+            wanted[shingle] = wanted.get(shingle, 0.0) + weight / len(found)
+    fit = best_fit(earlier[1], wanted, _of_files(later, {file.path for file in later[0].files}))
+    if fit is not None and not fit.is_past:
+        return best_fit_by_terms(later, earlier, weights) or fit
+    return fit
 
 
 def _held(
@@ -161,7 +171,7 @@ def _finding(
     earlier = order.earlier or "b"
     later_name, name = ("A", "B") if earlier == "b" else ("B", "A")
     lacks = _lacks(sides[1][1], fit, _of_files(sides[0], {file.path for file in sides[0][0].files}))
-    if fit.share - fit.newest >= 0.005:
+    if fit.is_past:
         title = (
             f"{later_name}'s matched files fit {name}'s revision of {fit.commit.at[:10]} best "
             f"({fit.share:.0%} of them is there, {fit.newest:.0%} in the revision compared); {order.sentence}"

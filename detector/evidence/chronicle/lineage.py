@@ -89,6 +89,11 @@ class Fit:
     newest: float
     beyond: float
 
+    @property
+    def is_past(self) -> bool:
+        """Whether a past revision fits noticeably better than the one compared."""
+        return self.share - self.newest >= 0.005
+
 
 def best_fit(lineage: Lineage, wanted: Mapping[int, float], everything: Shingles) -> Fit | None:
     """The revision that fits weighted shingles best; None where nothing of them was ever there.
