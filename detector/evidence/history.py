@@ -177,7 +177,7 @@ def _finding(
             f"({fit.share:.0%} of them is there, {fit.newest:.0%} in the revision compared); {order.sentence}"
         )
     else:
-        title = f"{later_name}'s matched files fit no past revision of {name} better; {order.sentence}"
+        title = f"{later_name}'s matched files fit {name} best as it is since {fit.commit.at[:10]}; {order.sentence}"
     return Finding(
         "history",
         title,
