@@ -177,7 +177,8 @@ def _finding(
             f"({fit.share:.0%} of them is there, {fit.newest:.0%} in the revision compared); {order.sentence}"
         )
     else:
-        title = f"{later_name}'s matched files fit {name} best as it is since {fit.commit.at[:10]}; {order.sentence}"
+        since = fit.commit.at[:10]
+        title = f"{later_name}'s matched files fit {name} best as it is since {since}; {order.sentence}"
     return Finding(
         "history",
         title,

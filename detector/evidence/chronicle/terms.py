@@ -25,23 +25,21 @@ def best_fit_by_terms(
     `weights`: the later side's matched paths, each with its weight. None where there is no code among them or
     the versions are more than MOST_BYTES.
     """
-    wanted_blobs = {
-        file.blob: file.path for file in later[0].files if file.path in weights and _is_code(file.path)
-    }
+    files = {file.blob: file.path for file in later[0].files if _is_code(file.path)}
     versions = {
         change.blob: change.path
         for changes in earlier[1].changes.values()
         for change in changes
         if change.blob and _is_code(change.path)
     }
-    mine, theirs = _terms(later[0], wanted_blobs), _terms(earlier[0], versions)
+    mine, theirs = _terms(later[0], files), _terms(earlier[0], versions)
     if not mine or not theirs:
         return None
     wanted: dict[int, float] = {}
     for blob, found in sorted(mine.items()):
-        for term in found:
-            wanted[term] = wanted.get(term, 0.0) + weights[wanted_blobs[blob]] / len(found)
-    return best_fit(replace(earlier[1], versions=theirs), wanted, frozenset())
+        for term in found if files[blob] in weights else ():
+            wanted[term] = wanted.get(term, 0.0) + weights[files[blob]] / len(found)
+    return best_fit(replace(earlier[1], versions=theirs), wanted, frozenset().union(*mine.values()))
 
 
 def _is_code(path: str) -> bool:
