@@ -107,9 +107,22 @@ def _true_as_number(value: Any) -> None:
     value["findings"][0]["a"][0]["start_line"] = True
 
 
+def _endless_bits(value: Any) -> None:
+    value["findings"][0]["bits"] = 10**400
+
+
+def _bottomless_details(value: Any) -> None:
+    deep: Any = {}
+    for _ in range(400):
+        deep = {"down": [deep]}
+    value["findings"][0]["details"] = deep
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
+        (_endless_bits, r"findings\[0\].bits should be a number of at most"),
+        (_bottomless_details, r"findings\[0\].details should be nested at most 100 levels"),
         (_without_findings, "lacks findings"),
         (_bits_as_text, r"findings\[3\].bits should be a number"),
         (_unknown_verdict, "summary.verdict should be one of none, weak"),

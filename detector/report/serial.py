@@ -18,6 +18,10 @@ from detector.report.model import SCHEMA, Report
 
 EVIDENCE = ("a", "b", "findings", "renames", "graph", "events", "files")
 """The parts that the checksum covers: what was compared and what was found, not who drew or worded it."""
+MOST: dict[object, float] = {int: 2.0**53, float: 1e12}
+"""the largest numbers that are read: what is larger counts nothing that a repository can hold"""
+DEEPEST = 100
+"""levels of the free-form objects (details, options) that are read"""
 _SCALARS: dict[object, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 _Path = tuple[str | int, ...]
 
@@ -92,7 +96,7 @@ def _plain(value: object) -> Json:
         return value
     if isinstance(value, float):
         # JSON has no infinity; a score that large differs in nothing that a reader could use
-        return value if math.isfinite(value) else math.copysign(1e308, value)
+        return value if math.isfinite(value) else math.copysign(MOST[float], value)
     if is_dataclass(value):
         return {name: _plain(getattr(value, name)) for name in _names(cast(Any, type(value)))}
     if isinstance(value, Mapping):
@@ -147,14 +151,25 @@ def _read(kind: Any, value: object, path: _Path) -> object:
         return _built(cast(type[Any], kind), value, path)
     if not isinstance(value, dict):
         raise _wrong(path, "an object")
+    if not _shallow(value, DEEPEST):
+        raise _wrong(path, f"nested at most {DEEPEST} levels deep")
     return value
 
 
+def _shallow(value: object, levels: int) -> bool:
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
+    return True
+
+
 def _scalar(kind: type, value: object, path: _Path) -> object:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+    if not isinstance(value, (int, float) if kind is float else kind):
         raise _wrong(path, _SCALARS[kind])
+    if kind in (int, float) and (isinstance(value, bool) or not abs(cast(float, value)) <= MOST[kind]):
+        raise _wrong(path, f"{_SCALARS[kind]} of at most {MOST[kind]:.0e}")
+    if kind is float:
+        return float(cast(float, value))
     return value
 
 
