@@ -1,9 +1,11 @@
 """Families: functions that are the same text at heart, so that copies count once.
 
 Public code holds the same function many times: vendored, forked, or written out again for each model of a
-zoo. A term of such a function is no more common among independent hands for that. Functions whose term
-sets have a Jaccard similarity of `LIKENESS` or more with a common neighbour form one family (single
-linkage over MinHash bands: Broder 1997, Leskovec et al. 2014, ch. 3).
+zoo. A term of such a function is no more common among independent hands for that. The first function met
+leads a family, and those whose term sets have a Jaccard similarity of `LIKENESS` or more with it belong to
+it (the leader algorithm: Hartigan 1975, ch. 3); families do not grow by chains of likeness, in which
+the many small functions would all end up as one. Alike pairs are found by MinHash bands (Broder 1997;
+Leskovec et al. 2014, ch. 3).
 """
 
 from __future__ import annotations
@@ -63,15 +65,18 @@ def identities(bags: TermSets) -> NDArray[np.uint64]:
 
 def families(bags: TermSets) -> NDArray[np.int64]:
     """The family of each set, as numbers from 0. Sets must not be empty."""
-    from scipy.sparse import coo_array  # noqa: PLC0415
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
     signatures = _signatures(bags)
-    edges = [_edges(signatures, signatures[:, band * ROWS : (band + 1) * ROWS]) for band in range(BANDS)]
-    left, right = (np.concatenate(ends) for ends in zip(*edges, strict=True))
-    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(len(bags), len(bags)))
-    _, labels = connected_components(graph, directed=False)
-    return np.asarray(labels, np.int64)
+    bands = (signatures[:, band * ROWS : (band + 1) * ROWS] for band in range(BANDS))
+    edges = np.unique(np.concatenate([_edges(signatures, band) for band in bands]), axis=0)
+    leaders = np.full(len(bags), -1)
+    for first, second in edges.tolist():
+        if leaders[first] < 0:
+            leaders[first] = first
+        if leaders[second] < 0 and leaders[first] == first:
+            leaders[second] = first
+    alone = leaders < 0
+    leaders[alone] = np.flatnonzero(alone)
+    return np.unique(leaders, return_inverse=True)[1].reshape(-1)
 
 
 def _signatures(bags: TermSets) -> NDArray[np.uint32]:
@@ -84,12 +89,12 @@ def _signatures(bags: TermSets) -> NDArray[np.uint32]:
     return signatures
 
 
-def _edges(
-    signatures: NDArray[np.uint32], band: NDArray[np.uint32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Neighbours in the order of one band's buckets that are alike enough by all minima."""
+def _edges(signatures: NDArray[np.uint32], band: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Rows (first, other): the first set of a bucket with each other one that is alike by all minima."""
     order = np.lexsort(band.T)
-    same = (band[order[1:]] == band[order[:-1]]).all(axis=1)
-    left, right = order[:-1][same], order[1:][same]
-    alike = (signatures[left] == signatures[right]).mean(axis=1) >= LIKENESS
-    return left[alike], right[alike]
+    opens = np.ones(len(order), bool)
+    opens[1:] = (band[order[1:]] != band[order[:-1]]).any(axis=1)
+    first = order[np.flatnonzero(opens)[np.cumsum(opens) - 1]][~opens]
+    other = order[~opens]
+    alike = (signatures[first] == signatures[other]).mean(axis=1) >= LIKENESS
+    return np.stack([first[alike], other[alike]], axis=1)
