@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opening import OpenPage
 
 from detector.report.pdf import browser as installed_browser
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
 FLAGS = [
     *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update", "--disable-sync"),
     "--disable-background-networking",
@@ -28,6 +28,9 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One headless browser for all tests."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: make test", exc_type=ImportError
+    )
     path = installed_browser()
     if path is None:
         pytest.skip("no Chromium is installed: make browser")
@@ -37,9 +40,6 @@ def chromium() -> Iterator[Browser]:
         running = started.chromium.launch(executable_path=path, args=flags)
         yield running
         running.close()
-
-
-OpenPage = Callable[..., "Page"]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import textwrap
 from types import ModuleType
 
 import pytest
-from conftest import OpenPage
+from opening import OpenPage
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Literal, Number, Operator, String, Token
 from report_factory import typical

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import OpenPage
+from opening import OpenPage
 from report_factory import typical
 
 from detector.evidence.finding import Aligned, Event, Reason, Rename, Site, Span

@@ -11,14 +11,12 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from conftest import OpenPage
+from opening import OpenPage
 from report_factory import assembled, code_findings, sources_of, typical
 
 from detector.evidence.finding import Aligned, Span
 from detector.report.html import to_html
 from detector.report.model import Excerpt, Report
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +252,7 @@ def test_everything_works_from_the_keyboard(html: str, open_page: OpenPage) -> N
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_barrier(html: str, open_page: OpenPage, scheme: str, width: int) -> None:
     axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe is not installed: make browser"
+        "axe_playwright_python.sync_playwright", reason="axe is not installed: make test"
     )
     page = open_page(html, color_scheme=scheme, viewport={"width": width, "height": 800})
     for title in (
@@ -293,7 +291,7 @@ def test_the_theme_follows_the_system_until_the_reader_chooses(html: str, open_p
 
 
 def test_paper_shows_every_listed_finding_open_with_page_numbers(html: str, open_page: OpenPage) -> None:
-    pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed: make browser")
+    pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed: make test")
     page = open_page(html)
     page.get_by_label("File", exact=True).select_option("src/textwrap.py")
     pdf = pypdf.PdfReader(BytesIO(page.pdf(prefer_css_page_size=True)))
