@@ -42,10 +42,7 @@ def to_sarif(report: Report) -> str:
             "b": {"source": report.b.source, "commit": report.b.commit},
         },
     }
-    return (
-        json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
-        + "\n"
-    )
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
 def _driver(report: Report, kinds: list[str]) -> Json:
