@@ -29,8 +29,8 @@ from detector.background.weighing import Population, population, term_shares, un
 from detector.errors import UncribError
 from detector.snapshot.cache import cache_folder
 
-CAPACITY = {"term": 1_250_000, "word": 120_000, "text": 60_000, "key": 20_000, "entry": 40_000}
-"""entries of each table, at 5 bytes: 7.5 MB in all"""
+CAPACITY = {"term": 1_250_000, "word": 170_000, "text": 60_000, "key": 20_000, "entry": 40_000}
+"""entries of each table, at 5 bytes: 7.7 MB in all"""
 CORE = "core"
 """label of the libraries that everybody knows: all their functions are commons"""
 Progress = Callable[[str, int, int], None]
