@@ -96,7 +96,10 @@ OTHER: dict[str, tuple[str, str]] = {
         "import math\ndef f(a):\n    return math.cos(a)\n",
     ),
     "external method": ("def f(a):\n    return a.upper()\n", "def f(a):\n    return a.lower()\n"),
-    "order of operands": ("def f(a):\n    return len(a) - abs(a)\n", "def f(a):\n    return abs(a) - len(a)\n"),
+    "order of operands": (
+        "def f(a):\n    return len(a) - abs(a)\n",
+        "def f(a):\n    return abs(a) - len(a)\n",
+    ),
     "test": (
         "def f(a):\n    if len(a) == 9:\n        return a.pop()\n",
         "def f(a):\n    if len(a) != 9:\n        return a.pop()\n",
@@ -104,7 +107,9 @@ OTHER: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("change", ["operator", "constant", "string", "external call", "external method", "order of operands"])
+@pytest.mark.parametrize(
+    "change", ["operator", "constant", "string", "external call", "external method", "order of operands"]
+)
 def test_what_computes_something_else_has_other_terms(change: str) -> None:
     first, second = OTHER[change]
     assert bags(first) != bags(second)
@@ -165,7 +170,9 @@ def test_a_method_turned_into_a_function_stays_the_same() -> None:
 
 
 def test_a_parameter_turned_into_its_constant_keeps_the_abstract_terms() -> None:
-    first = fingerprint_files({"a.py": b"def f(x, n):\n    return x.chunk(n, dim=1).abs()\n"}).fingerprints[-1]
+    first = fingerprint_files({"a.py": b"def f(x, n):\n    return x.chunk(n, dim=1).abs()\n"}).fingerprints[
+        -1
+    ]
     second = fingerprint_files({"a.py": b"def f(x):\n    return x.chunk(7, dim=1).abs()\n"}).fingerprints[-1]
     assert set(first.terms[:, 3:].ravel().tolist()) <= set(second.terms[:, 3:].ravel().tolist())
 
@@ -223,7 +230,11 @@ def renamable(tree: ast.Module) -> set[str]:
     }
     known = {*dir(builtins), *api().builtins, *api().hooks, *api().receivers, *api().containers}
     keywords = {node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
-    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    strings = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     imported = {
         part
         for node in ast.walk(tree)
@@ -237,7 +248,11 @@ def renamable(tree: ast.Module) -> set[str]:
         and (not isinstance(node.value, (ast.Name, ast.Call)) or getattr(node.value, "id", "") in imported)
     }
     own = own - known - keywords - strings - imported - elsewhere
-    return {name for name in (bound - fixed) | own if not (name.startswith("__") and name.endswith("__")) and name != "_"}
+    return {
+        name
+        for name in (bound - fixed) | own
+        if not (name.startswith("__") and name.endswith("__")) and name != "_"
+    }
 
 
 class Undressed(ast.NodeTransformer):
@@ -276,9 +291,13 @@ class Aliased(ast.NodeTransformer):
     def __init__(self, tree: ast.Module, chance: random.Random) -> None:
         stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         stored |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-        strings = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        strings = {
+            n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        }
         imports = [a.name for n in tree.body if isinstance(n, ast.Import) for a in n.names if not a.asname]
-        everywhere = [a.name for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names]
+        everywhere = [
+            a.name for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom)) for a in n.names
+        ]
         self.names = {
             name: f"q{chance.randrange(10**6)}"
             for name in imports
@@ -287,7 +306,11 @@ class Aliased(ast.NodeTransformer):
         }  # fmt: skip
 
     def visit_alias(self, node: ast.alias) -> ast.AST:
-        return ast.alias(node.name, self.names[node.name]) if node.name in self.names and not node.asname else node
+        return (
+            ast.alias(node.name, self.names[node.name])
+            if node.name in self.names and not node.asname
+            else node
+        )
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.copy_location(ast.Name(self.names.get(node.id, node.id), node.ctx), node)
@@ -302,15 +325,17 @@ class Permuted(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         body = getattr(node, "body", None)
-        if isinstance(node, (ast.FunctionDef, ast.If, ast.For, ast.While, ast.With)) and isinstance(body, list):
+        if isinstance(node, (ast.FunctionDef, ast.If, ast.For, ast.While, ast.With)) and isinstance(
+            body, list
+        ):
             for at in range(len(body) - 1):
                 if self.chance.random() < 0.7 and independent(body[at], body[at + 1]):
                     body[at], body[at + 1] = body[at + 1], body[at]
         return node
 
 
-PURE: Callable[[ast.AST], bool] = lambda node: not isinstance(
-    node, (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda)
+PURE: Callable[[ast.AST], bool] = lambda node: (
+    not isinstance(node, (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda))
 )
 
 

@@ -49,7 +49,7 @@ def candidates(a: Bags, b: Bags) -> Candidates:
 def joined(a: Bags, b: Bags, postings: int = POSTINGS, score: float = SEED_SCORE) -> Candidates:
     """The exact join over rare terms: every pair with `score` bits of them in common."""
     left, right = _postings(a), _postings(b)
-    common, at_left, at_right = np.intersect1d(left.terms, right.terms, assume_unique=True, return_indices=True)
+    _, at_left, at_right = np.intersect1d(left.terms, right.terms, assume_unique=True, return_indices=True)
     pairs = left.counts[at_left] * right.counts[at_right]
     kept = pairs <= postings
     at_left, at_right, pairs = at_left[kept], at_right[kept], pairs[kept]

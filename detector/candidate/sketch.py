@@ -44,9 +44,12 @@ def signatures(side: Bags) -> list[tuple[int, NDArray[np.uint64]]]:
     units, starts = np.unique(owners, return_index=True)
     if not len(units):
         return []
-    multipliers = np.random.default_rng(_SEED).integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)
+    multipliers = np.random.default_rng(_SEED).integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) | np.uint64(
+        1
+    )
     minima = np.stack(
-        [np.minimum.reduceat(_mixed(terms * factor), starts) >> np.uint64(32) for factor in multipliers], axis=1
+        [np.minimum.reduceat(_mixed(terms * factor), starts) >> np.uint64(32) for factor in multipliers],
+        axis=1,
     )
     return list(zip(units.tolist(), minima, strict=True))
 

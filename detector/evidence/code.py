@@ -72,8 +72,14 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         side_a, side_b, candidates(side_a.bags, side_b.bags), law(), context.options.threshold
     )
     compared = Comparison(
-        side_a, side_b, _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b"), background, law(),
-        own_scores(side_a.bags), own_scores(side_b.bags),
+        side_a,
+        side_b,
+        _texts(a, side_a, matches, "a"),
+        _texts(b, side_b, matches, "b"),
+        background,
+        law(),
+        own_scores(side_a.bags),
+        own_scores(side_b.bags),
     )
     explanations = Explanations.of(
         side_a.bags, side_b.bags, [(u.label, bags(p.fingerprints, background.bits)) for u, p in zip(context.upstreams, upstreams, strict=True)], background
@@ -86,14 +92,16 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         renames=renames,
         notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
         graph=_graph(compared, matches),
-        extent_a=_extent(prints_a, compared.own_a, {m.a for m in matches.matches}),
-        extent_b=_extent(prints_b, compared.own_b, {m.b for m in matches.matches}),
+        extent_a=_extent(prints_a, compared.own_a, [(m.a, m.score) for m in matches.matches]),
+        extent_b=_extent(prints_b, compared.own_b, [(m.b, m.score) for m in matches.matches]),
         chance_findings=matches.chance_findings,
     )
 
 
 def _side(prints: Prints, background: Background) -> Side:
-    units = [unit for unit in prints.fingerprints if len(unit.places) >= _FEWEST_NODES or unit.unit.kind == "class"]
+    units = [
+        unit for unit in prints.fingerprints if len(unit.places) >= _FEWEST_NODES or unit.unit.kind == "class"
+    ]
     return Side(units, bags(units, background.bits), relations(units))
 
 
@@ -107,7 +115,9 @@ def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict
     """Lines of the files that hold matched units."""
     paths = {side.units[getattr(match, which)].unit.path for match in matches.matches}
     contents = snapshot.read(sorted(paths))
-    return {path: read_source(path, c).text.decode("utf-8", "replace").split("\n") for path, c in contents.items()}
+    return {
+        path: read_source(path, c).text.decode("utf-8", "replace").split("\n") for path, c in contents.items()
+    }
 
 
 def _findings(
@@ -140,9 +150,7 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         e_value=float(f"{match.e_value:.3g}"),
         a=(span_a,),
         b=(span_b,),
-        lines=tuple(
-            Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in lines
-        ),
+        lines=tuple(Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in lines),
         renames=rename_map(cast)[:40],
         transformations=_transformations(compared, match, pairing, unit_a, unit_b),
         explained_by=explained,
@@ -242,7 +250,9 @@ def _named(renames: tuple[Rename, ...], compared: Comparison, matches: Matches) 
     units = [Rename("function", a, b, n) for (a, b), n in functions.items()]
     known = {(rename.a, rename.b) for rename in (*classes, *units)}
     rest = [rename for rename in renames if (rename.a, rename.b) not in known]
-    return tuple(sorted((*classes, *units, *rest), key=lambda r: (-(r.agreeing - r.contradicting), r.kind, r.a, r.b)))
+    return tuple(
+        sorted((*classes, *units, *rest), key=lambda r: (-(r.agreeing - r.contradicting), r.kind, r.a, r.b))
+    )
 
 
 def _graph(compared: Comparison, matches: Matches) -> Graph:
@@ -262,13 +272,19 @@ def _graph(compared: Comparison, matches: Matches) -> Graph:
         ]
     for match in matches.matches:
         left, right = compared.a.units[match.a].unit, compared.b.units[match.b].unit
-        edges.append(Edge(f"a:{left.path}::{left.name}", f"b:{right.path}::{right.name}", "match", round(match.bits, 1)))
+        edges.append(
+            Edge(
+                f"a:{left.path}::{left.name}", f"b:{right.path}::{right.name}", "match", round(match.bits, 1)
+            )
+        )
     return Graph(tuple(nodes), tuple(edges))
 
 
-def _extent(prints: Prints, own: NDArray[np.float64], matched: set[int]) -> Extent:
-    """Share of the side's score that lies in matched units."""
-    whole, covered = float(own.sum()), float(own[sorted(matched)].sum())
-    return Extent(len(prints.fingerprints), prints.lines, round(covered / whole, 4) if whole else 0.0)
-
-
+def _extent(prints: Prints, own: NDArray[np.float64], matched: list[tuple[int, float]]) -> Extent:
+    """Share of the side's score that its matches hold: of each matched unit the best match's part."""
+    held: dict[int, float] = {}
+    for row, score in matched:
+        held[row] = min(float(own[row]), max(score, held.get(row, 0.0)))
+    whole = float(own.sum())
+    share = min(1.0, sum(held.values()) / whole) if whole else 0.0
+    return Extent(len(prints.fingerprints), prints.lines, round(share, 4))

@@ -40,7 +40,9 @@ class Explanations:
     def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
         """For each match the names of what explains it; empty where nothing does."""
         common = [shared(self.a, self.b, match.a, match.b)[0] for match in matches]
-        public = self.background.commons.explain([(terms, terms) for terms in common], self.kin) if common else []
+        public = (
+            self.background.commons.explain([(terms, terms) for terms in common], self.kin) if common else []
+        )
         found = []
         holders = [(label, side, _holders(self.a, side)) for label, side in self.upstreams]
         for match, explanations in zip(matches, public, strict=True):

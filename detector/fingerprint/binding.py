@@ -102,7 +102,9 @@ def bindings(syntax: Syntax) -> Bindings:
     hooks = api().hooks
     imports = tuple(_imports(found.get("local.definition.import", ())))
     written = tuple(_text(node) for node in found.get("local.definition.import", ()))
-    return Bindings(tuple(scopes), imports, written, frozenset(n for n in own if n not in hooks and not _dunder(n)))
+    return Bindings(
+        tuple(scopes), imports, written, frozenset(n for n in own if n not in hooks and not _dunder(n))
+    )
 
 
 def _nested(root: Node, nodes: list[Node]) -> list[Scope]:
@@ -122,7 +124,9 @@ def _is_method(scope: Scope) -> bool:
     if scope.kind != "function_definition" or not scope.parent or scope.parent.kind != "class_definition":
         return False
     around = scope.node.parent
-    return not (around and around.type == "decorated_definition" and b"@staticmethod" in (around.text or b"")[:400])
+    return not (
+        around and around.type == "decorated_definition" and b"@staticmethod" in (around.text or b"")[:400]
+    )
 
 
 def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[str]:

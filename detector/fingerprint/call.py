@@ -140,15 +140,16 @@ class Calls(Expressions):
         self.env, self.module, self.receiver = {}, helper.module, helper.scope.receiver
         self.locals, self.enclosing = helper.scope.names, []
         self.inlined += 1
-        for name, fallback in helper.parameters:
-            if name not in values:
-                values[name] = self.value(fallback) if fallback is not None else VARIABLE
-        self.env = values
-        result = self.value(helper.body)
-        self.inlined -= 1
-        self.env, self.locals, self.enclosing, self.module, self.receiver = state
-        self.pending.clear()
-        return result
+        try:
+            for name, fallback in helper.parameters:
+                if name not in values:
+                    values[name] = self.value(fallback) if fallback is not None else VARIABLE
+            self.env = values
+            return self.value(helper.body)
+        finally:
+            self.inlined -= 1
+            self.env, self.locals, self.enclosing, self.module, self.receiver = state
+            self.pending.clear()
 
     # The outside
 
@@ -169,7 +170,7 @@ class Calls(Expressions):
         return self.bound(name, given, fact)
 
     def bound(self, name: str, given: Arguments, fact: object = None) -> Term:
-        """Arguments by parameter name where the signature is known, in the order of names; defaults dropped."""
+        """Arguments by parameter name where the signature is known, in the order of names, without defaults."""
         known = signature(name)
         ordered: list[tuple[int, Term]] = []
         rest = given.positional

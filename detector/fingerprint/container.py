@@ -70,8 +70,10 @@ class Containers(Calls):
                 self.iterate(parts[0], self.value(parts[1]))
             elif parts:
                 self.conjuncts(parts[0])
-        yield body
-        self.env = outer
+        try:
+            yield body
+        finally:
+            self.env = outer
 
     def conjuncts(self, node: Node) -> None:
         """Record a condition, each part of an `and` by itself."""

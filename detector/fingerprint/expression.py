@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from detector.fingerprint.binding import Scope
 
+_OLD_OCTAL = re.compile(r"^0(?=[0-7]+[lL]?$)")
+_LONGEST_NUMBER = 1000
+"""characters of a number that is still taken by value"""
 _BARE_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"')
 _MIRRORED = {">": "<", ">=": "<="}
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
@@ -36,8 +39,13 @@ _FOLDS: dict[str, Callable[[Any, Any], Any]] = {
     "/": lambda a, b: a / b,
     "//": lambda a, b: a // b,
 }
-_TRIVIAL = frozenset(digest(f"constant {text}") for text in
-    (*map(repr, (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)), "NoneType None", "str ''", "ellipsis Ellipsis"))  # fmt: skip
+_EVERYDAY = (
+    *map(repr, (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)),
+    "NoneType None",
+    "str ''",
+    "ellipsis Ellipsis",
+)
+_TRIVIAL = frozenset(digest(f"constant {text}") for text in _EVERYDAY)
 
 
 def label(text: str) -> tuple[int, int]:
@@ -233,6 +241,9 @@ class Expressions:
         written = text(node).replace("_", "")
         if written.isdecimal() and len(written) < 16 and (written[0] != "0" or len(written) == 1):
             return self.constant(int(written))
+        if len(written) > _LONGEST_NUMBER:
+            return self.constant(written)
+        written = _OLD_OCTAL.sub("0o", written)
         try:
             found: Any = ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -388,7 +399,7 @@ class Expressions:
         return self.operation("choice", test, then, otherwise)
 
     def test(self, node: Node) -> tuple[Term, bool]:
-        """A condition without its outer negation, recorded once for each conjunct; and whether it was negated."""
+        """A condition without its outer negation, and whether it was negated."""
         negated = False
         while node.type in ("not_operator", "parenthesized_expression") and len(self.parts(node)) == 1:
             negated ^= node.type == "not_operator"
@@ -466,4 +477,3 @@ def _fold(operator: str, values: list[Any]) -> Any:
     except (ArithmeticError, ValueError):
         return None
     return result if abs(result) < 1e300 else None
-

@@ -71,14 +71,18 @@ class Declared:
         for scope in self.found.scopes:
             if scope.kind == "function_definition":
                 small = scope.name not in api().hooks and _returned(scope) is not None
-                found.append((scope.name, source.path, text(scope.node), self._snippet(scope) if small else None))
+                found.append(
+                    (scope.name, source.path, text(scope.node), self._snippet(scope) if small else None)
+                )
         return found
 
     def _snippet(self, scope: Scope) -> str:
         """The function with the imports of its file and the names bound there, as a file of its own."""
         written = text(scope.node)
         bound = sorted(self.found.scopes[0].names & set(_WORD.findall(written)) - {scope.name})
-        names = [f"{name} = ..." for name in bound if not any(item.name == name for item in self.found.imports)]
+        names = [
+            f"{name} = ..." for name in bound if not any(item.name == name for item in self.found.imports)
+        ]
         column = scope.node.start_point[1]
         head = [] if not column else ["class C:"] if scope.receiver else ["if True:"]
         return "\n".join([*self.found.import_texts, *names, *head, " " * column + written])
@@ -86,7 +90,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a repository defines: own names, import roots, and helpers by name where the name is unambiguous."""
+    """What a repository defines: own names, import roots, and helpers by unambiguous name."""
 
     own: frozenset[str]
     roots: Roots
@@ -131,9 +135,13 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
     units: list[Fingerprint] = []
     walk = Statements(top, names, world.own, world.helpers)
     walk.block(top.node)
-    units.append(_finished(walk, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob)))
+    units.append(
+        _finished(walk, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob))
+    )
     names.values.update(
-        (name, kept) for name, term in walk.env.items() if (kept := _kept(term)) is not None and name in top.names
+        (name, kept)
+        for name, term in walk.env.items()
+        if (kept := _kept(term)) is not None and name in top.names
     )
     for scope in file.found.scopes:
         if scope.kind in ("function_definition", "class_definition") and scope.name:
@@ -157,7 +165,9 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
         given = node.child_by_field_name("superclasses")
         if given is not None:
             walk.bases(given)
-            bases = tuple(text(base).rpartition(".")[2] for base in walk.parts(given) if base.type != "keyword_argument")
+            bases = tuple(
+                text(base).rpartition(".")[2] for base in walk.parts(given) if base.type != "keyword_argument"
+            )
     else:
         kind = "method" if scope.parent and scope.parent.kind == "class_definition" else "function"
         given = node.child_by_field_name("parameters")
@@ -166,7 +176,15 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
     if body is not None:
         walk.block(body)
     parameters = tuple(name for name, _ in _parameters(scope)) if kind != "class" else ()
-    unit = Unit(file.syntax.source.path, scope.qualified, kind, _first_line(node), _last_line(scope), file.blob, parameters)
+    unit = Unit(
+        file.syntax.source.path,
+        scope.qualified,
+        kind,
+        _first_line(node),
+        _last_line(scope),
+        file.blob,
+        parameters,
+    )
     return _finished(walk, unit, bases)
 
 
@@ -204,7 +222,9 @@ def _returned(scope: Scope) -> Node | None:
     body = scope.node.child_by_field_name("body")
     if body is None or body.descendant_count > _HELPER_NODES or len(body.named_children) > 3:
         return None
-    statements = [child for child in body.named_children if not child.is_extra and child.type != "assert_statement"]
+    statements = [
+        child for child in body.named_children if not child.is_extra and child.type != "assert_statement"
+    ]
     if statements and statements[0].type == "expression_statement" and statements[0].named_children[:1]:
         first = statements[0].named_children[0].type
         statements = statements[1:] if first in ("string", "concatenated_string") else statements

@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
     from detector.fingerprint.binding import Scope
 
-_COMPOUND = {"if_statement", "for_statement", "while_statement", "with_statement", "try_statement", "match_statement"}
-
+_COMPOUND = {
+    "if_statement",
+    "for_statement",
+    "while_statement",
+    "with_statement",
+    "try_statement",
+    "match_statement",
+}
 
 
 class Statements(Containers):
@@ -35,7 +41,7 @@ class Statements(Containers):
         self.skipped = 0
 
     def run(self, node: Node) -> bool:
-        """Walk one statement; true if control leaves the block here. Too deep an expression is passed over."""
+        """Walk one statement; true if control leaves the block here. One nested too deeply is passed over."""
         role = self.statement.get(node.type)
         if role is Statements.skip:
             return False
@@ -179,7 +185,11 @@ class Statements(Containers):
     def elements(self, source: Node, targets: list[Node]) -> list[Term] | None:
         """Values of `a, b = x, y`, which is two assignments and builds no tuple."""
         kinds = ("expression_list", "tuple", "list")
-        if len(targets) != 1 or source.type not in kinds or targets[0].type not in ("pattern_list", "tuple_pattern", "list_pattern"):
+        if (
+            len(targets) != 1
+            or source.type not in kinds
+            or targets[0].type not in ("pattern_list", "tuple_pattern", "list_pattern")
+        ):
             return None
         if len(self.parts(source)) != len(self.parts(targets[0])):
             return None
@@ -344,17 +354,17 @@ class Statements(Containers):
         """`try`: all its ways in a row."""
         left = False
         for child in self.parts(node):
-            body = child if child.type == "block" else None
-            if body is None:
-                for part in self.parts(child):
-                    if part.type == "block":
-                        body = part
-                    else:
-                        self.caught(part)
-            if body is not None:
-                leaves = self.block(body)
-                left = leaves if child.type in ("block", "finally_clause") else left
+            *caught, body = [child] if child.type == "block" else self.parts(child) or [child]
+            for position, part in enumerate(caught):
+                if not (position and self.is_unknown(part)):
+                    self.caught(part)
+            leaves = self.block(body)
+            left = leaves if child.type in ("block", "finally_clause") else left
         return left
+
+    def is_unknown(self, node: Node) -> bool:
+        """Is this a name that nothing defines? In `except E, name` of Python 2 it is the target."""
+        return node.type == "identifier" and self.lookup(text(node)) is VARIABLE
 
     def caught(self, node: Node) -> None:
         """What an `except` clause names; tuples are several names."""

@@ -50,7 +50,7 @@ VARIABLE = Term(LEAF, LEAF, 0, 0)
 """a parameter, an attribute of the receiver, an unknown name: whatever a copier can rename"""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=65536, typed=True)
 def constant(value: object) -> Term:
     """A literal, by value: 1, 1.0 and True are one, as they are equal."""
     try:
@@ -68,8 +68,9 @@ class Record:
     """What the walk of one unit leaves behind; arrays grow by one row a node.
 
     `terms`: five hashes a node, in the order of `LEVELS`; `places`: the node's statement;
-    `statements`: (first line, last line); `uses`: (name, node) for each renamable name that stands
-    directly under the node, or is bound to it (attributes with a leading dot); `calls`: own functions and classes that are called.
+    `statements`: (first line, last line); `names` and `nodes`: each renamable name (attributes with a
+    leading dot) and the node that it stands directly under or is bound to; `calls`: own functions and
+    classes that are called.
     """
 
     __slots__ = ("calls", "names", "nodes", "places", "statements", "terms")

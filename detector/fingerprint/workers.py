@@ -69,7 +69,9 @@ def fingerprint_snapshots(
         contents = snapshot.read(file.path for file in chosen)
         work += [Job(side, f.path, f.blob, contents[f.path]) for f in chosen if f.path in contents]
         missing = [f.path for f in chosen if f.path not in contents]
-        notices += [(side, Notice("the object is missing; the file was not compared", path)) for path in missing]
+        notices += [
+            (side, Notice("the object is missing; the file was not compared", path)) for path in missing
+        ]
     limits = snapshots[0].limits if snapshots else Limits()
     processes = jobs or os.cpu_count() or 1
     progress("parse", 0, len(work))
@@ -113,13 +115,23 @@ def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds,
         source = read_source(job.path, job.content)
         file = declare(source, job.blob, limits.parse_seconds)
         if file is None:
-            notices.append((job.side, Notice(f"took longer than --parse-seconds {limits.parse_seconds:g}; it was not compared", job.path)))
+            notices.append(
+                (
+                    job.side,
+                    Notice(
+                        f"hardly parses within --parse-seconds {limits.parse_seconds:g}; it was not compared",
+                        job.path,
+                    ),
+                )
+            )
             continue
         declared.append((job, file))
         for text in filter(None, (source.notice, file.syntax.notice)):
             notices.append((job.side, Notice(text, job.path)))
     sides = sorted({job.side for job in jobs})
-    worlds = yield [_definitions(side, [file for job, file in declared if job.side == side]) for side in sides]
+    worlds = yield [
+        _definitions(side, [file for job, file in declared if job.side == side]) for side in sides
+    ]
     known = {side: _world(*worlds[side], limits) for side in sides}
     prints = []
     for job, file in declared:
@@ -132,11 +144,15 @@ def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds,
         prints.append((job.side, job.path, lines, units))
         skipped = sum(unit.skipped for unit in units)
         if skipped:
-            notices.append((job.side, Notice(f"{skipped} statements are nested too deeply and were left out", job.path)))
+            notices.append(
+                (job.side, Notice(f"{skipped} statements are nested too deeply and were left out", job.path))
+            )
     return prints, notices
 
 
-def _definitions(side: int, files: list[Declared]) -> tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]:
+def _definitions(
+    side: int, files: list[Declared]
+) -> tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]:
     own: set[str] = set()
     functions: list[tuple[str, str, str, str | None]] = []
     for file in files:
@@ -179,7 +195,9 @@ def _world(own: frozenset[str], roots: Roots, snippets: dict[str, tuple[str, str
 
 def _roots(shards: Sequence[Sequence[Job]]) -> dict[int, Roots]:
     sides = sorted({job.side for shard in shards for job in shard})
-    return {side: Roots.of(sorted(j.path for shard in shards for j in shard if j.side == side)) for side in sides}
+    return {
+        side: Roots.of(sorted(j.path for shard in shards for j in shard if j.side == side)) for side in sides
+    }
 
 
 def _run_here(jobs: Sequence[Job], limits: Limits) -> Result:
@@ -234,7 +252,9 @@ def _serve(pipe: Any, shard: list[Job], limits: Limits) -> None:
 def _gathered(results: Sequence[Result], sides: int) -> list[Prints]:
     gathered: list[Prints] = []
     for side in range(sides):
-        files = sorted((row for prints, _ in results for row in prints if row[0] == side), key=lambda row: row[1])
+        files = sorted(
+            (row for prints, _ in results for row in prints if row[0] == side), key=lambda row: row[1]
+        )
         notices = sorted(
             (notice for _, found in results for at, notice in found if at == side),
             key=lambda notice: (notice.where, notice.message),

@@ -1,4 +1,4 @@
-"""Statement to statement: which lines of two matched units correspond, and which names stand for each other."""
+"""Statement to statement: which lines of two matched units correspond, and which nodes."""
 
 from __future__ import annotations
 

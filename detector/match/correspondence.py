@@ -111,7 +111,8 @@ def _jointly(scored: dict[tuple[int, int], float], a: Side, b: Side, law: Law) -
 def _heaviest(weighed: dict[tuple[int, int], float], a: Side, b: Side) -> list[tuple[int, int]]:
     """Greedy one-to-one choice; ties go to equal names, then to the order of the text."""
     ranked = sorted(
-        weighed, key=lambda pair: (-weighed[pair], a.units[pair[0]].unit.name != b.units[pair[1]].unit.name, pair)
+        weighed,
+        key=lambda pair: (-weighed[pair], a.units[pair[0]].unit.name != b.units[pair[1]].unit.name, pair),
     )
     taken_a: set[int] = set()
     taken_b: set[int] = set()
@@ -251,7 +252,11 @@ def _parts(
     used: set[tuple[str, int]] = set()
     for pair, score in ranked:
         free_a, free_b = pair[0] not in left, pair[1] not in right
-        if not (free_a or free_b) or (free_a and ("a", pair[0]) in used) or (free_b and ("b", pair[1]) in used):
+        if (
+            not (free_a or free_b)
+            or (free_a and ("a", pair[0]) in used)
+            or (free_b and ("b", pair[1]) in used)
+        ):
             continue
         whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
         if score < _PART * whole:

@@ -11,7 +11,8 @@ SUFFIXES = (".py", ".pyw", ".pyi", ".ipynb")
 """file names that hold Python code"""
 
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_MAGIC = re.compile(r"^\s*[%!?]|\?\s*$")
+_MAGIC = re.compile(r"\s*(%{1,2}[A-Za-z]|!(?!=)|\?|[\w.*]+\?{1,2}\s*$)")
+"""a magic, a shell line or a question; not an operator at the start of a continued line"""
 _CELL_MAGIC_OF_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3")
 
 
@@ -40,7 +41,11 @@ def read_source(path: str, content: bytes) -> Source:
 
 def decode(content: bytes) -> tuple[str, str]:
     """Text of a source file by byte-order mark, then PEP 263 cookie, then UTF-8, then a guess."""
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace"), ""
     declared = _declared_encoding(content)
@@ -67,7 +72,7 @@ def _declared_encoding(content: bytes) -> str:
 
 def _plain_lines(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", " ").replace("\0", " ")
-    return text.encode("utf-8", "replace").decode() if "\ud800" <= max(text, default="") <= "\udfff" else text
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair has no UTF-8
 
 
 def _notebook(path: str, content: bytes) -> Source:
@@ -83,7 +88,9 @@ def _notebook(path: str, content: bytes) -> Source:
     lines: list[str] = []
     starts: list[tuple[int, int]] = []
     for number, source in sources:
-        text = source if isinstance(source, str) else "".join(part for part in source if isinstance(part, str))
+        text = (
+            source if isinstance(source, str) else "".join(part for part in source if isinstance(part, str))
+        )
         starts.append((len(lines) + 1, number))
         lines += [f"# In [{number}]", *_without_magics(_plain_lines(text).split("\n"))]
     return Source(path, "\n".join(lines).encode(), tuple(starts))
@@ -93,4 +100,4 @@ def _without_magics(lines: list[str]) -> list[str]:
     """Blank out IPython's magics and shell lines, so that line numbers stay."""
     if lines and lines[0].startswith("%%") and not lines[0].startswith(_CELL_MAGIC_OF_PYTHON):
         return [""] * len(lines)
-    return ["" if _MAGIC.search(line) else line for line in lines]
+    return ["" if _MAGIC.match(line) else line for line in lines]
