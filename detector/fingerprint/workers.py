@@ -7,9 +7,11 @@ not depend on the number of processes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -75,13 +77,26 @@ def fingerprint_snapshots(
     limits = snapshots[0].limits if snapshots else Limits()
     processes = jobs or os.cpu_count() or 1
     progress("parse", 0, len(work))
-    if processes == 1 or sum(len(job.content) for job in work) < _SMALL:
-        results = [_run_here(work, limits)]
-    else:
-        results = _run_apart(_shards(work, processes), limits)
+    with _uncollected():
+        if processes == 1 or sum(len(job.content) for job in work) < _SMALL:
+            results = [_run_here(work, limits)]
+        else:
+            results = _run_apart(_shards(work, processes), limits)
     progress("parse", len(work), len(work))
     results.append(([], notices))
     return _gathered(results, len(snapshots))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the collector of cycles: the walk makes none, and looking for them takes a tenth of its time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _chosen(snapshot: Snapshot) -> tuple[list[File], list[Notice]]:
