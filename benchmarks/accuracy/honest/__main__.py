@@ -1,0 +1,99 @@
+"""Compare every first hand with the second and with its copies: `python -m benchmarks.accuracy.honest`.
+
+The second hand worked from the same specification and saw none of the first hand's code (benchmarks/honest).
+Its verdict must lie below that of every copy. The README of each folder says which is which: it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.accuracy.page import table, write_section
+from detector import compare
+from detector.options import Options
+from detector.report.model import Report
+from detector.report.verdict import Weight, counts, independent, weigh
+from detector.report.wording import scale_step
+from detector.snapshot import Snapshot, open_snapshot
+
+TOPICS = Path("benchmarks/honest")
+SOURCE = "hand_one"
+HONEST = "hand_two"
+_OPTIONS = Options(history=False, jobs=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One comparison with the first hand of a topic."""
+
+    topic: str
+    other: str
+    report: Report
+    weight: Weight
+
+    @property
+    def step(self) -> int:
+        """The verdict's place on the scale."""
+        return scale_step(self.report.summary.verdict)
+
+
+def outcomes() -> Iterator[Outcome]:
+    """Every topic's first hand against each other folder of the topic, the second hand first."""
+    for topic in sorted(path for path in TOPICS.iterdir() if path.is_dir()):
+        source = _without_readme(topic / SOURCE)
+        for folder in sorted(path for path in topic.iterdir() if path.is_dir() and path.name != SOURCE):
+            report = compare(source, _without_readme(folder), _OPTIONS)
+            alone = independent(finding for finding in report.findings if counts(finding))
+            covered = max(report.summary.share_a, report.summary.share_b)
+            yield Outcome(topic.name, folder.name, report, weigh(alone, report.renames, covered))
+
+
+def _without_readme(folder: Path) -> Snapshot:
+    snapshot = open_snapshot(str(folder), _OPTIONS)
+    return replace(snapshot, files=tuple(file for file in snapshot.files if file.path != "README.md"))
+
+
+def _row(outcome: Outcome) -> tuple[object, ...]:
+    weight, summary = outcome.weight, outcome.report.summary
+    apart = sum(bool(finding.explained_by) for finding in outcome.report.findings)
+    return (
+        outcome.topic,
+        f"**{outcome.other}**" if outcome.other == HONEST else outcome.other,
+        summary.verdict,
+        weight.findings,
+        apart,
+        weight.moderate,
+        weight.strong,
+        f"{weight.bits:.0f}",
+        f"{weight.best:.0f}",
+        f"{summary.share_a:.0%}",
+        f"{summary.share_b:.0%}",
+        f"{weight.consistency:.0%}",
+    )
+
+
+def _separated(found: list[Outcome]) -> str:
+    """How many copies get a higher verdict than their topic's honest pair, depth by depth."""
+    honest = {outcome.topic: outcome.step for outcome in found if outcome.other == HONEST}
+    rows = []
+    for depth in sorted({outcome.other for outcome in found} - {HONEST}):
+        copies = [outcome for outcome in found if outcome.other == depth]
+        above = sum(outcome.step > honest[outcome.topic] for outcome in copies)
+        overall = sum(outcome.step > max(honest.values()) for outcome in copies)
+        rows.append((depth, len(copies), above, overall))
+    return table(("depth", "copies:", "above their honest pair:", "above every honest pair:"), rows)
+
+
+def main() -> None:
+    """Write the section."""
+    found = list(outcomes())
+    heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
+             "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:")  # fmt: skip
+    text = f"{table(heads, map(_row, found))}\n\n{_separated(found)}"
+    write_section("honest", text)
+
+
+if __name__ == "__main__":
+    main()
