@@ -26,12 +26,14 @@ def sketched(a: Bags, b: Bags) -> Candidates:
     from datasketch import MinHash, MinHashLSH  # noqa: PLC0415
 
     index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
+
+    def sketch(minima: NDArray[np.uint64]) -> MinHash:
+        return MinHash(num_perm=BANDS * ROWS, seed=_SEED, hashvalues=minima, scheme="legacy")
+
     for unit, signature in signatures(b):
-        index.insert(unit, MinHash(num_perm=BANDS * ROWS, seed=_SEED, hashvalues=signature))
+        index.insert(unit, sketch(signature))
     found = [
-        (unit, partner)
-        for unit, signature in signatures(a)
-        for partner in index.query(MinHash(num_perm=BANDS * ROWS, seed=_SEED, hashvalues=signature))
+        (unit, partner) for unit, signature in signatures(a) for partner in index.query(sketch(signature))
     ]
     pairs = np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
     return Candidates(pairs[:, 0], pairs[:, 1])
@@ -54,6 +56,7 @@ def signatures(side: Bags) -> list[tuple[int, NDArray[np.uint64]]]:
     return list(zip(units.tolist(), minima, strict=True))
 
 
-def _mixed(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    value = (value ^ (value >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(29))
+def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    value: NDArray[np.uint64] = (hashes ^ (hashes >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
+    value = value ^ (value >> np.uint64(29))
+    return value

@@ -74,7 +74,7 @@ class Calls(Expressions):
         name = text(function) if function.type == "identifier" else ""
         return self.own_call(name, callee, self.arguments(given))
 
-    def method(self, function: Node, given: Node) -> Term:
+    def method(self, function: Node, given: Node) -> Term:  # noqa: PLR0911  one for each kind of callee
         """`object.name(arguments)`."""
         target, name = split(function)
         if self.is_receiver(target):
@@ -170,7 +170,7 @@ class Calls(Expressions):
         return self.bound(name, given, fact)
 
     def bound(self, name: str, given: Arguments, fact: object = None) -> Term:
-        """Arguments by parameter name where the signature is known, in the order of names, without defaults."""
+        """Arguments by parameter name where the signature is known, in the order of names; no defaults."""
         known = signature(name)
         ordered: list[tuple[int, Term]] = []
         rest = given.positional

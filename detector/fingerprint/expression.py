@@ -68,7 +68,7 @@ class Expressions:
         self.record = Record()
         self.pending: list[str] = []
         self.place = 0
-        self.expression = roles(type(self))[0]
+        self.expression = roles(type(self))[0]  # type: ignore[arg-type]  # classes are hashable
 
     # Recording
 
@@ -116,7 +116,8 @@ class Expressions:
         """The term of an expression node; opaque nodes are an operation on the values of their parts."""
         role = self.expression.get(node.type)
         if role is not None:
-            return role(self, node)
+            term: Term = role(self, node)
+            return term
         return self.operation(node.type, *map(self.value, node.named_children))
 
     def parts(self, node: Node) -> list[Node]:
@@ -144,7 +145,7 @@ class Expressions:
             self.pending.append(name)
         return term
 
-    def lookup(self, name: str) -> Term:
+    def lookup(self, name: str) -> Term:  # noqa: PLR0911  one for each kind of scope
         """The value of a name: of this scope, the functions around, the module, the builtins."""
         term = self.env.get(name)
         if term is not None:

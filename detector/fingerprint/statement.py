@@ -37,7 +37,7 @@ class Statements(Containers):
 
     def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:
         super().__init__(scope, module, own_names, helpers)
-        self.statement = roles(type(self))[1]
+        self.statement = roles(type(self))[1]  # type: ignore[arg-type]  # classes are hashable
         self.skipped = 0
 
     def run(self, node: Node) -> bool:

@@ -43,11 +43,11 @@ class Law:
 
     def bits(self, score: float) -> float:
         """The bit score: E = pairs * 2^-bits, whatever the background."""
-        return max(0.0, (self.rate * score - log(self.k)) / log(2))
+        return max(0.0, float(self.rate * score - log(self.k)) / log(2))
 
     def expected(self, score: float, pairs: float) -> float:
         """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
-        return float(pairs) * 2.0 ** -min(self.bits(score), 1000.0)
+        return float(pairs) * float(2.0 ** -min(self.bits(score), 1000.0))
 
 
 @lru_cache(maxsize=1)
@@ -100,4 +100,4 @@ def own_scores(side: Bags) -> NDArray[np.float64]:
     """The score of each unit with itself: what a complete copy would reach."""
     free = FREE + np.log2(np.maximum(1.0, side.sizes / TYPICAL))
     gains = np.maximum(0.0, side.bits - np.repeat(free, np.diff(side.starts)))
-    return np.bincount(side.owners, gains, len(side))
+    return np.bincount(side.owners, gains, len(side)).astype(np.float64)

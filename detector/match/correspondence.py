@@ -8,7 +8,7 @@ Seed and extend, as in sequence search (Altschul et al. 1990) and network alignm
 2. *Extension*: next to a match (members of the same class pair, callees, callers, bases, neighbours in the
    same pair of files) only few pairs are possible, so fewer bits suffice: E counts those pairs alone.
 3. *Split and merged*: a unit that is left without a partner may hold a part of one that has its own. Then
-   it must be significant in what the first partner does not explain, or by itself.
+   the pair must be a seed by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Law, own_scores, scores, shared
+from detector.match.chance import Law, own_scores, scores
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -70,6 +70,18 @@ class Matches:
     chance_findings: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """The law of chance and the highest E-value that is kept."""
+
+    law: Law
+    threshold: float
+
+    def passed(self, score: float, pairs: float) -> bool:
+        """Is a score beyond coincidence where that many pairs were possible?"""
+        return self.law.expected(score, pairs) <= self.threshold
+
+
 def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) -> Matches:
     """Choose the correspondences between two sides; `threshold` is the highest E-value that is kept."""
     total = float(len(a.units)) * len(b.units)
@@ -79,11 +91,14 @@ def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) 
     chosen = _jointly(scored, a, b, law)
     matches = {pair: _match(pair, scored[pair], law, total) for pair in chosen}
     contexts = 1
-    for extend in (_next_to_matches, _in_same_files):
-        extended = extend(a, b, every, matches, law, threshold)
-        matches.update(extended)
-        contexts += bool(extended)
-    parts = _parts(a, b, scored, matches, law, total, threshold)
+    test = _Test(law, threshold)
+    extended = _next_to_matches(a, b, matches, test)
+    matches.update(extended)
+    contexts += bool(extended)
+    extended = _in_same_files(a, b, every, matches, test)
+    matches.update(extended)
+    contexts += bool(extended)
+    parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(a, b, scored, matches)]
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
     return Matches(tuple(everything), total, threshold * contexts)
 
@@ -142,12 +157,7 @@ def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side)
 
 
 def _next_to_matches(
-    a: Side,
-    b: Side,
-    every: dict[tuple[int, int], float],
-    seeds: dict[tuple[int, int], Match],
-    law: Law,
-    threshold: float,
+    a: Side, b: Side, seeds: dict[tuple[int, int], Match], test: _Test
 ) -> dict[tuple[int, int], Match]:
     """Matches next to matches, by their E-value among the pairs that stand next to matches."""
     found: dict[tuple[int, int], Match] = {}
@@ -169,27 +179,22 @@ def _next_to_matches(
         candidates = Candidates(*np.array(rows, dtype=np.int64).T)
         scored.update(zip(rows, scores(a.bags, b.bags, candidates).tolist(), strict=True))
         free = {pair: s for pair, s in scored.items() if pair[0] not in left and pair[1] not in right}
-        found.update(_significant(a, b, free, float(len(tried)), law, threshold))
+        found.update(_significant(a, b, free, float(len(tried)), test))
     return found
 
 
 def _significant(
-    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, law: Law, threshold: float
+    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, test: _Test
 ) -> dict[tuple[int, int], Match]:
     """One-to-one matches among pairs of a context in which `possible` pairs were possible."""
-    good = {pair: law.bits(s) for pair, s in scored.items() if law.expected(s, possible) <= threshold}
-    return {pair: _match(pair, scored[pair], law, possible) for pair in _heaviest(good, a, b)}
+    good = {pair: test.law.bits(s) for pair, s in scored.items() if test.passed(s, possible)}
+    return {pair: _match(pair, scored[pair], test.law, possible) for pair in _heaviest(good, a, b)}
 
 
 def _in_same_files(
-    a: Side,
-    b: Side,
-    every: dict[tuple[int, int], float],
-    seeds: dict[tuple[int, int], Match],
-    law: Law,
-    threshold: float,
+    a: Side, b: Side, every: dict[tuple[int, int], float], seeds: dict[tuple[int, int], Match], test: _Test
 ) -> dict[tuple[int, int], Match]:
-    """Matches among the candidates of two files that hold several matches, by E-value among those files' pairs."""
+    """Matches among the candidates of file pairs that hold several, by E-value among those files' pairs."""
     left, right = {pair[0] for pair in seeds}, {pair[1] for pair in seeds}
     together = Counter((a.units[pair[0]].unit.path, b.units[pair[1]].unit.path) for pair in seeds)
     files = {pair for pair, count in together.items() if count >= _TOGETHER}
@@ -203,7 +208,7 @@ def _in_same_files(
         and pair[1] not in right
     }
     possible = float(sum(free_a[path_a] * free_b[path_b] for path_a, path_b in files))
-    return _significant(a, b, near, possible, law, threshold)
+    return _significant(a, b, near, possible, test)
 
 
 def _next_to(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
@@ -236,18 +241,12 @@ def _contained(row: int, side: Side) -> list[int]:
 
 
 def _parts(
-    a: Side,
-    b: Side,
-    scored: dict[tuple[int, int], float],
-    matches: dict[tuple[int, int], Match],
-    law: Law,
-    total: float,
-    threshold: float,
-) -> list[Match]:
+    a: Side, b: Side, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
+) -> list[tuple[int, int]]:
     """Units without a partner that hold a good part of a unit that has one."""
     left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}
     own_a, own_b = own_scores(a.bags), own_scores(b.bags)
-    parts: list[Match] = []
+    parts: list[tuple[int, int]] = []
     ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
     used: set[tuple[str, int]] = set()
     for pair, score in ranked:
@@ -262,12 +261,5 @@ def _parts(
         if score < _PART * whole:
             continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
-        parts.append(_match(pair, score, law, total, part=True))
-    return [part for part in parts if part.e_value <= threshold]
-
-
-def residual(a: Side, b: Side, part: Match, main: Match) -> float:
-    """The score of a part in what the main match of the same unit does not already hold."""
-    terms, gains = shared(a.bags, b.bags, part.a, part.b)
-    explained, _ = shared(a.bags, b.bags, main.a, main.b)
-    return float(gains[~np.isin(terms, explained)].sum())
+        parts.append(pair)
+    return parts

@@ -47,8 +47,8 @@ def query(name: str) -> Query:
     """A query of `grammars/python/`, compiled once for each process."""
     from tree_sitter import Query  # noqa: PLC0415
 
-    source: str = grammar("python", f"{name}.scm")
-    return Query(language(), source)
+    compiled: Query = Query(language(), grammar("python", f"{name}.scm"))
+    return compiled
 
 
 def captures(name: str, node: Node) -> dict[str, list[Node]]:

@@ -1,0 +1,1 @@
+"""What the choice of candidates loses against the exact join of all pairs."""

@@ -1,0 +1,89 @@
+"""Time and memory of a whole `uncrib compare`, beside parsing the same files once with tree-sitter.
+
+    python -m benchmarks.speed A B [A B ...]
+
+For each pair: the command runs as a user runs it (a fresh process, `--no-history`, all processors), three
+times; the quickest run counts. The yardstick is one process that parses every Python file of both sides
+once. The target is `4 x parse + 1 s` and 500 MB.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tree_sitter import Parser
+
+from detector.snapshot import open_snapshot
+from detector.unit.source import SUFFIXES
+from detector.unit.tree import language
+
+_RUNS = 3
+_PHASE = re.compile(r"^(\w+): ([\d.]+) s", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the command: seconds, seconds of each phase, peak of memory in MB (of one process)."""
+
+    seconds: float
+    phases: tuple[tuple[str, float], ...]
+    peak: float
+
+
+def parse_seconds(sources: list[str]) -> tuple[float, int, int]:
+    """Seconds to parse every Python file of the sources once in this process; files and bytes."""
+    contents = [
+        content
+        for snapshot in map(open_snapshot, sources)
+        for path, content in snapshot.read(f.path for f in snapshot.files).items()
+        if path.endswith(SUFFIXES) and not path.endswith(".ipynb")
+    ]
+    parser = Parser(language())
+    best = float("inf")
+    for _ in range(_RUNS):
+        started = time.perf_counter()
+        for content in contents:
+            parser.parse(content)
+        best = min(best, time.perf_counter() - started)
+    return best, len(contents), sum(map(len, contents))
+
+
+def run(a: str, b: str) -> Run:
+    """Compare two sources with the command, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = str(Path(folder) / "report.json")
+        command = [sys.executable, "-m", "detector", "compare", a, b, "--no-history", "-v", "--json", report]
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, check=True, text=True)
+        seconds = time.perf_counter() - started
+    phases = tuple((name, float(took)) for name, took in _PHASE.findall(done.stderr))
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return Run(seconds, phases, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale)
+
+
+def main(sources: list[str]) -> None:
+    """Print one table for each pair of sources."""
+    if not sources or len(sources) % 2:
+        sys.exit("usage: python -m benchmarks.speed A B [A B ...]")
+    for a, b in zip(sources[::2], sources[1::2], strict=True):
+        parse, files, size = parse_seconds([a, b])
+        best = min((run(a, b) for _ in range(_RUNS)), key=lambda r: r.seconds)
+        print(f"{a} and {b}: {files} files, {size / 1e6:.2f} MB")
+        print(f"{'phase':12} {'seconds':>8} {'x parse':>8}")
+        started = max(0.0, best.seconds - sum(took for _, took in best.phases))
+        for name, took in (*best.phases, ("start, end", started), ("whole", best.seconds)):
+            print(f"{name:12} {took:8.2f} {took / parse:8.1f}")
+        allowed = 4 * parse + 1
+        print(f"parse {parse:.3f} s; target 4 x parse + 1 s = {allowed:.2f} s: "
+              f"{'met' if best.seconds <= allowed else 'missed'}; peak {best.peak:.0f} MB\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
