@@ -5,18 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from detector.errors import UncribError
 from detector.evidence.finding import Evidence
-from detector.evidence.registry import Context, Find, chosen
+from detector.evidence.registry import INDEPENDENT, Context, chosen, finder
 from detector.options import Options
 from detector.report.model import Report
 from detector.snapshot import open_snapshot
 from detector.snapshot.model import Notice, Snapshot
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 Progress = Callable[[str, int, int], None]
 """called with phase, done, total; total 0 means unknown. It may come from several threads."""
 
+_SMALL = 200_000
+"""bytes of both sides below which a second process costs more than it saves"""
 _log = logging.getLogger(__name__)
 
 
@@ -31,19 +38,21 @@ def compare(
     `a` and `b` are sources as docs/sources.md describes them, or snapshots that are already open.
     Raises UncribError with one plain sentence where a source or an option is wrong.
     """
-    from detector.report.assemble import assemble  # noqa: PLC0415  keeps `uncrib --help` quick
-
     options = options or Options()
-    classes = list(chosen(options))
+    names = chosen(options)
     started = time.perf_counter()
     first, second, *upstreams = _opened((a, b, *options.upstream), options, progress)
     _log.info("open: %.2f s", time.perf_counter() - started)
-    evidence: dict[str, Evidence] = {}
-    for name, find in classes:
-        context = Context(options, tuple(upstreams), dict(evidence), progress)
-        evidence[name] = _found(name, find, first, second, context)
+    context = Context(options, tuple(upstreams), progress=progress)
+    evidence = _independent([name for name in names if name in INDEPENDENT], first, second, context)
+    for at, name in enumerate(names):
+        if name not in evidence:
+            earlier = {each: evidence[each] for each in names[:at]}
+            evidence[name] = _found(name, first, second, replace(context, earlier=earlier))
     started = time.perf_counter()
-    report = assemble(first, second, upstreams, evidence, options)
+    from detector.report.assemble import assemble  # noqa: PLC0415  keeps `uncrib --help` quick
+
+    report = assemble(first, second, upstreams, {name: evidence[name] for name in names}, options)
     _log.info("report: %.2f s", time.perf_counter() - started)
     return report
 
@@ -63,20 +72,64 @@ def _opened(sources: Sequence[str | Snapshot], options: Options, progress: Progr
     return [snapshots[source] if isinstance(source, str) else source for source in sources]
 
 
-def _found(name: str, find: Find, a: Snapshot, b: Snapshot, context: Context) -> Evidence:
+def _independent(names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> dict[str, Evidence]:
+    """Run classes that need nothing of each other: code here, the others in a process beside it."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  keeps `uncrib --help` quick
+
+    from detector import child  # noqa: PLC0415
+
+    others = [name for name in names if name != "code"]
+    size = sum(file.size or 0 for file in (*a.files, *b.files))
+    if context.options.jobs == 1 or len(others) == len(names) or size < _SMALL or not child.possible():
+        return {name: _found(name, a, b, context) for name in names}
+    finder("code")  # what both processes load is loaded once
+    with ThreadPoolExecutor(max_workers=1) as pool, child.child(_serve, others, a, b, context) as pipe:
+        beside = pool.submit(_received, pipe, others, context.progress)
+        code = _found("code", a, b, context)
+        return {"code": code, **beside.result()}
+
+
+def _serve(pipe: Connection, names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> None:
+    """In the other process: send each class's evidence, progress on the way, and an UncribError as text."""
+    context = replace(context, progress=lambda *step: pipe.send(step))
+    for name in names:
+        try:
+            pipe.send({name: _found(name, a, b, context)})
+        except UncribError as error:
+            pipe.send(str(error))
+
+
+def _received(pipe: Connection, names: Sequence[str], progress: Progress) -> dict[str, Evidence]:
+    """The evidence of the classes that run beside; a warning for those whose process ended too early."""
+    evidence: dict[str, Evidence] = {}
+    while len(evidence) < len(names):
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            break
+        if isinstance(message, str):
+            raise UncribError(message)
+        if isinstance(message, dict):
+            evidence |= message
+        else:
+            progress(*message)
+    return {name: evidence.get(name) or _stopped(name, "its process ended early") for name in names}
+
+
+def _found(name: str, a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     """Run one class. An error that it did not foresee costs its findings, and a warning, but not the run."""
     started = time.perf_counter()
     try:
-        found = find(a, b, context)
+        found = finder(name)(a, b, context)
     except UncribError:
         raise
     except Exception as error:
         _log.exception("the evidence class %s stopped", name)
-        reason = f"{type(error).__name__}: {error}"[:200]
-        return Evidence(
-            notices=(
-                Notice(f"the evidence class stopped on an error, its findings are missing ({reason})", name),
-            )
-        )
+        return _stopped(name, f"{type(error).__name__}: {error}"[:200])
     _log.info("%s: %.2f s, %d findings", name, time.perf_counter() - started, len(found.findings))
     return found
+
+
+def _stopped(name: str, reason: str) -> Evidence:
+    message = f"the evidence class stopped on an error, its findings are missing ({reason})"
+    return Evidence(notices=(Notice(message, name),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 from git_factory import new_repository
 
 import detector
-from detector.evidence import identical, registry
+from detector import child
+from detector.evidence import identical, leftovers, registry
 from detector.evidence.finding import Evidence
 from detector.report.model import Report
 from detector.report.serial import from_json, to_json
@@ -223,3 +225,54 @@ class AverageMeter:
         self.count += n
         self.avg = self.sum / self.count
 '''
+
+
+class TestClassesBesideTheCode:
+    """The classes that need nothing of the others run in a process beside the code class."""
+
+    def test_a_report_made_by_two_processes_equals_the_one_made_by_one(self, large: tuple[str, str]) -> None:
+        alone, beside = (detector.compare(*large, detector.Options(jobs=jobs)) for jobs in (1, 2))
+        assert to_json(beside) == to_json(alone)
+
+    def test_a_process_that_dies_costs_its_findings_and_a_warning(
+        self, large: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not child.possible():
+            pytest.skip("no process is forked here")
+        monkeypatch.setattr(leftovers, "find", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        report = detector.compare(*large, detector.Options(jobs=2, only=("code", "identical", "leftovers")))
+        assert [warning.where for warning in report.warnings] == ["leftovers"]
+        assert {finding.kind for finding in report.findings} >= {"identical"}
+
+    def test_an_error_for_the_user_ends_the_run_as_it_does_in_one_process(
+        self, large: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> Evidence:
+            raise detector.UncribError("the answer is no")
+
+        monkeypatch.setattr(identical, "find", refuse)
+        with pytest.raises(detector.UncribError, match="the answer is no"):
+            detector.compare(*large, detector.Options(jobs=2))
+
+    def test_progress_of_the_other_process_is_told(
+        self, large: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def telling(a: object, b: object, context: registry.Context) -> Evidence:
+            context.progress("look", 3, 7)
+            return Evidence()
+
+        monkeypatch.setattr(identical, "find", telling)
+        told: list[tuple[str, int, int]] = []
+        detector.compare(*large, detector.Options(jobs=2), lambda *step: told.append(step))
+        assert ("look", 3, 7) in told
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two repositories large enough for a second process: the idioms and a long table."""
+    folder = tmp_path_factory.mktemp("large")
+    table = "".join(f"row {number} of the measured table\n" for number in range(4_000))
+    for name, code in (("a", IDIOMS), ("b", IDIOMS.replace("value", "v"))):
+        files = {"common.py": code, "table.txt": table, "requirements.txt": f"torch\n# {name}\n"}
+        new_repository(folder / name).commit(files)
+    return str(folder / "a"), str(folder / "b")

@@ -6,7 +6,7 @@ Adding a class is adding a module and its name to `CLASSES`, in the order in whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -28,6 +28,9 @@ CLASSES: tuple[str, ...] = (
     "agreement",
 )
 
+INDEPENDENT = frozenset({"identical", "code", "config", "tokenizer", "leftovers", "base"})
+"""classes that read nothing of `Context.earlier`, and so may run at the same time"""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -46,11 +49,17 @@ class Context:
 Find = Callable[[Snapshot, Snapshot, Context], Evidence]
 
 
-def chosen(options: Options) -> Iterator[tuple[str, Find]]:
+def chosen(options: Options) -> tuple[str, ...]:
     """The classes that the options leave, in order. Raises UncribError for a name that is none."""
     for name in (*options.only, *options.skip):
         if name not in CLASSES:
             raise UncribError(f"there is no evidence class {name!r}; choose from {', '.join(CLASSES)}")
-    for name in CLASSES:
-        if (not options.only or name in options.only) and name not in options.skip:
-            yield name, import_module(f"detector.evidence.{name}").find
+    return tuple(
+        name for name in CLASSES if (not options.only or name in options.only) and name not in options.skip
+    )
+
+
+def finder(name: str) -> Find:
+    """The function of a class; its module is loaded here, where it is about to run."""
+    find: Find = import_module(f"detector.evidence.{name}").find
+    return find
