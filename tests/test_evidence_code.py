@@ -51,9 +51,9 @@ def spectrum(wave, bins):
 """
 NAMES = {
     "Pooler": "Condenser", "slots": "latents", "attend": "mixer", "patches": "tokens", "longest": "peak",
-    "blocked": "hidden_at", "keys": "memory", "query": "probes", "pooled": "summary", "grid_of": "best_layout",
-    "wanted": "ideal", "shapes": "options", "ranked": "ordered", "spectrum": "log_bands", "frames": "chunks",
-    "power": "energy", "bands": "result",
+    "blocked": "hidden_at", "keys": "memory", "query": "probes", "pooled": "summary",
+    "grid_of": "best_layout", "wanted": "ideal", "shapes": "options", "ranked": "ordered",
+    "spectrum": "log_bands", "frames": "chunks", "power": "energy", "bands": "result",
 }  # fmt: skip
 
 

@@ -4,7 +4,8 @@
 
 For each pair: the command runs as a user runs it (a fresh process, `--no-history`, all processors), three
 times; the quickest run counts. The yardstick is one process that parses every Python file of both sides
-once. The target is `4 x parse + 1 s` and 500 MB.
+once. The target is `4 x parse + 1 s` and 500 MB. Evidence classes run at the same time, so phases add up to
+more than the whole. On a busy machine compare the processor seconds.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ _PHASE = re.compile(r"^(\w+): ([\d.]+) s", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the command: seconds, seconds of each phase, peak of memory in MB (of one process)."""
+    """One run of the command: seconds, processor seconds of all its processes, seconds of each phase, peak
+    memory in MB (of the largest process).
+    """
 
     seconds: float
+    processor: float
     phases: tuple[tuple[str, float], ...]
     peak: float
 
@@ -60,12 +64,15 @@ def run(a: str, b: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         report = str(Path(folder) / "report.json")
         command = [sys.executable, "-m", "detector", "compare", a, b, "--no-history", "-v", "--json", report]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, check=True, text=True)
         seconds = time.perf_counter() - started
     phases = tuple((name, float(took)) for name, took in _PHASE.findall(done.stderr))
     scale = 2**20 if sys.platform == "darwin" else 2**10
-    return Run(seconds, phases, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(seconds, processor, phases, after.ru_maxrss / scale)
 
 
 def main(sources: list[str]) -> None:
@@ -77,8 +84,7 @@ def main(sources: list[str]) -> None:
         best = min((run(a, b) for _ in range(_RUNS)), key=lambda r: r.seconds)
         print(f"{a} and {b}: {files} files, {size / 1e6:.2f} MB")
         print(f"{'phase':12} {'seconds':>8} {'x parse':>8}")
-        started = max(0.0, best.seconds - sum(took for _, took in best.phases))
-        for name, took in (*best.phases, ("start, end", started), ("whole", best.seconds)):
+        for name, took in (*best.phases, ("processor", best.processor), ("whole", best.seconds)):
             print(f"{name:12} {took:8.2f} {took / parse:8.1f}")
         allowed = 4 * parse + 1
         print(f"parse {parse:.3f} s; target 4 x parse + 1 s = {allowed:.2f} s: "

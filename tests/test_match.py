@@ -1,0 +1,144 @@
+"""Matching: joint choice, alignment of statements, votes for renames, and the arithmetic of chance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from detector.background import Background
+from detector.candidate.bag import bags
+from detector.candidate.candidate import Candidates
+from detector.fingerprint.workers import fingerprint_files
+from detector.match.alignment import align, pair_nodes
+from detector.match.chance import Law, law, own_scores, scores, shared
+from detector.match.correspondence import Match, Side, correspond
+from detector.match.model import Site
+from detector.match.relation import relations
+from detector.match.rename import Vote, rename_map
+
+BITS = Background.open().bits
+
+
+def side(**files: str) -> Side:
+    units = fingerprint_files({f"{name}.py": text.encode() for name, text in files.items()}).fingerprints
+    return Side(units, bags(units, BITS), relations(units))
+
+
+def every(a: Side, b: Side) -> Candidates:
+    left, right = np.meshgrid(np.arange(len(a.units)), np.arange(len(b.units)), indexing="ij")
+    return Candidates(left.ravel(), right.ravel())
+
+
+def test_bits_and_e_value_say_the_same() -> None:
+    fitted = Law(0.2, 0.05)
+    bits = fitted.bits(300.0)
+    assert fitted.expected(300.0, 1e6) == pytest.approx(1e6 * 2**-bits)
+    assert fitted.expected(300.0, 1e6) == pytest.approx(0.2 * 1e6 * math.exp(-0.05 * 300.0))
+
+
+def test_more_score_is_less_chance_and_more_pairs_are_more() -> None:
+    assert law().expected(400.0, 1e6) < law().expected(200.0, 1e6) < law().expected(200.0, 1e7)
+    assert law().bits(-5.0) >= 0.0 and law().expected(1e9, 1e9) < 1e-200
+
+
+CODE = """
+import torch
+
+def head(x, n):
+    y = torch.fft.rfft(x, n=511, norm="ortho").abs().pow(1.7)
+    z = torch.linspace(20.0, 7600.0, n).log1p().reshape(1, -1)
+    w = (y @ z).clamp(min=3e-9).log10().flip(-1)
+    return w.cumsum(dim=0) / w.std(dim=-1, correction=0)
+
+def tail(x):
+    return torch.nn.functional.pad(x, (3, 0, 0, 5), value=0.125).unfold(-1, 37, 11).logsumexp(dim=1)
+
+def both(x):
+    return tail(head(x, 61)), head(x, 67).erfinv()
+"""
+
+
+def test_a_unit_scores_most_with_itself() -> None:
+    a = side(m=CODE)
+    found = scores(a.bags, a.bags, every(a, a)).reshape(len(a.units), -1)
+    assert np.allclose(np.diag(found), own_scores(a.bags), rtol=1e-5)
+    assert (found <= own_scores(a.bags)[:, None] + 1e-3).all()
+
+
+def test_a_score_is_the_sum_of_what_is_shared() -> None:
+    a, b = side(m=CODE), side(m=CODE.replace("1.7", "1.9"))
+    found = scores(a.bags, b.bags, every(a, b))
+    for (i, j), score in zip(np.ndindex(len(a.units), len(b.units)), found.tolist(), strict=True):
+        assert shared(a.bags, b.bags, i, j)[1].sum() == pytest.approx(score, rel=1e-4, abs=1e-3)
+
+
+def named(a: Side, b: Side, match: Match) -> tuple[str, str]:
+    return a.units[match.a].unit.name, b.units[match.b].unit.name
+
+
+def test_partners_are_chosen_one_to_one() -> None:
+    a, b = side(m=CODE), side(m=CODE.replace("head", "h").replace("tail", "t").replace("both", "b"))
+    found = [named(a, b, match) for match in correspond(a, b, every(a, b), law(), 0.01).matches]
+    assert {("head", "h"), ("tail", "t")} <= set(found)
+    assert len({left for left, _ in found}) == len(found) == len({right for _, right in found})
+
+
+def test_of_two_equal_partners_the_one_with_matching_neighbours_wins() -> None:
+    twin = CODE.split("def tail", maxsplit=1)[0].replace("head", "tail_spare")
+    a, b = side(m=CODE), side(a_first=twin, z=CODE)
+    found = {
+        match.a: match.b for match in correspond(a, b, every(a, b), law(), 0.01).matches if not match.part
+    }
+    row = next(i for i, unit in enumerate(a.units) if unit.unit.name == "head")
+    assert b.units[found[row]].unit.path == "z.py"
+
+
+def test_a_stricter_threshold_keeps_less() -> None:
+    a, b = side(m=CODE), side(m=CODE)
+    kept = [len(correspond(a, b, every(a, b), law(), e).matches) for e in (1e-300, 0.01)]
+    assert kept[0] == 0 < kept[1]
+
+
+def test_statements_are_aligned_when_they_were_reordered() -> None:
+    lines = CODE.splitlines()
+    lines[4], lines[5] = lines[5], lines[4]
+    a, b = (next(u for u in side(m=text).units if u.unit.name == "head") for text in (CODE, "\n".join(lines)))
+    found = {(line.a, line.b) for line in align(a, b, pair_nodes(a, b, BITS))}
+    assert {((5, 5), (6, 6)), ((6, 6), (5, 5)), ((7, 7), (7, 7))} <= found
+
+
+def test_relations_are_calls_containment_inheritance_and_instantiation() -> None:
+    source = (
+        "class A:\n    def f(self):\n        return 9.5\n"
+        "class B(A):\n    def g(self):\n        return A()\n"
+        "def h(x):\n    return h2(x)\n"
+        "def h2(x):\n    x.sort()\n    return abs(x)\n"
+    )
+    found = side(m=source)
+    names = [unit.unit.name for unit in found.units]
+    edges = {(names[i], names[j], data["kind"]) for i, j, data in found.graph.edges(data=True)}
+    assert {
+        ("A", "A.f", "contains"), ("B", "A", "inherits"), ("B.g", "A", "instantiates"), ("h", "h2", "calls"),
+    } <= edges  # fmt: skip
+
+
+def vote(a: str, b: str, line: int, kind: str = "variable") -> Vote:
+    return Vote(kind, a, b, Site("a.py", line, "b.py", line))
+
+
+def test_the_rename_map_counts_sites_that_agree_and_that_contradict() -> None:
+    found = rename_map(
+        [*(vote("x", "y", n) for n in range(5)), vote("x", "z", 9), vote("w", "y", 10), vote("k", "k", 11)]
+    )
+    assert [(r.a, r.b, r.agreeing, r.contradicting) for r in found] == [("x", "y", 5, 2)]
+
+
+def test_sites_are_listed_in_order_and_bounded() -> None:
+    (rename,) = rename_map(vote("x", "y", n) for n in reversed(range(100)))
+    assert rename.agreeing == 100 and [site.a_line for site in rename.sites] == list(range(20))
+
+
+def test_a_rename_that_most_places_contradict_is_left_out() -> None:
+    assert not rename_map([vote("x", name, n) for n, name in enumerate("abcdefgh")])
