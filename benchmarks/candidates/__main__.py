@@ -92,7 +92,7 @@ def measure(source_a: str, source_b: str) -> list[Row]:
     snapshots = [open_snapshot(source_a), open_snapshot(source_b)]
     a, b = (bags(p.fingerprints, background.bits) for p in fingerprint_snapshots(snapshots))
     wanted = reportable(a, b)
-    name = " / ".join(snapshot.label for snapshot in snapshots)
+    name = " / ".join(source.partition("@")[0].rpartition("/")[2] for source in (source_a, source_b))
     rows = []
     for way, choose in WAYS.items():
         started = time.perf_counter()

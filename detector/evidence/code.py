@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.background import Background
-from detector.candidate.bag import Bags, bags
+from detector.candidate.bag import bags
 from detector.candidate.candidate import candidates
 from detector.evidence.explanation import Explanations
 from detector.evidence.finding import (
@@ -81,9 +80,11 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         own_scores(side_a.bags),
         own_scores(side_b.bags),
     )
-    explanations = Explanations.of(
-        side_a.bags, side_b.bags, [(u.label, bags(p.fingerprints, background.bits)) for u, p in zip(context.upstreams, upstreams, strict=True)], background
-    )  # fmt: skip
+    held = [
+        (upstream.label, bags(prints.fingerprints, background.bits))
+        for upstream, prints in zip(context.upstreams, upstreams, strict=True)
+    ]
+    explanations = Explanations.of(side_a.bags, side_b.bags, held, background)
     findings, found_votes = _findings(compared, matches, explanations)
     renames = _named(rename_map(found_votes), compared, matches)
     context.progress("match", 1, 1)
@@ -144,7 +145,8 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
     span_a, span_b = _span(unit_a), _span(unit_b)
     return Finding(
         kind="code",
-        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} compute the same in large part",
+        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
+        "compute the same in large part",
         strength=_strength(match.e_value),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
@@ -222,7 +224,8 @@ def _reasons(compared: Comparison, a: Fingerprint, b: Fingerprint, pairing: Pair
         written = compared.texts_a.get(a.unit.path, [""])[line_a - 1 : line_a]
         count = max(1, round(functions * 2.0 ** -float(rarity[at])))
         many = f"in about {count:,}" if count > 1 else "in at most one"
-        text = f"{' '.join((written or [''])[0].split())[:120]}: its rarest operation stands {many} of {functions:,} public functions"
+        line = " ".join((written or [""])[0].split())[:120]
+        text = f"{line}: its rarest operation stands {many} of {functions:,} public functions"
         reasons.append(Reason(text, round(float(rarity[at]), 1), line_a, line_b))
     return tuple(reasons)
 
