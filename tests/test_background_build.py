@@ -68,11 +68,13 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
         modules("statistics", "sched", "csv", "optparse", "calendar") | {"config.py": CONFIG.encode()},
     )
     wheel(wheels, "delta", modules("heapq", "queue", "cmd", "tarfile"))
+    wheel(wheels, "zeta", modules("zipapp", "plistlib", "tabnanny"))
+    wheel(wheels, "eta", modules("plistlib", "uuid", "quopri"))
     wheel(wheels, "empty", {"data.txt": b"nothing"})
     (wheels / "broken-1.0-py3-none-any.whl").write_bytes(b"not a zip file")
     (root / "list.txt").write_text(
         "# a comment\nalpha==1.0\nbeta==1.0\ngamma==1.0\ndelta==1.0 core\n"
-        "empty==1.0\nbroken==1.0\nmissing==1.0\n"
+        "zeta==1.0 zoo\neta==1.0 zoo\nempty==1.0\nbroken==1.0\nmissing==1.0\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
@@ -91,7 +93,7 @@ def unit(name: str, module: str) -> NDArray[np.uint64]:
 
 
 def test_what_could_not_be_used_is_named_with_the_reason(shelf: Shelf) -> None:
-    assert shelf.built.packages == 4
+    assert shelf.built.packages == 6
     skipped = dict(shelf.built.skipped)
     assert set(skipped) == {"empty==1.0", "broken==1.0", "missing==1.0"}
     assert "no Python source" in skipped["empty==1.0"]
@@ -148,6 +150,11 @@ def test_a_function_of_one_package_explains_nothing(shelf: Shelf) -> None:
     assert shelf.background.commons.explain([pair]) == [()]
 
 
+def test_packages_that_carry_over_other_peoples_models_are_one_witness_together(shelf: Shelf) -> None:
+    pair = (unit("_PlistWriter.write_dict", "plistlib"),) * 2
+    assert shelf.background.commons.explain([pair]) == [()]
+
+
 def test_a_function_of_a_core_library_explains_by_itself(shelf: Shelf) -> None:
     pair = (unit("Cmd.columnize", "cmd"),) * 2
     [explanations] = shelf.background.commons.explain([pair])
@@ -175,7 +182,7 @@ def test_info_states_what_it_holds(shelf: Shelf) -> None:
     said = describe(shelf.built.path)
     assert f"{shelf.built.functions:,} distinct" in said
     assert "intact" in said
-    assert "4 (listed in out.tsv)" in said
+    assert "6 (listed in out.tsv)" in said
 
 
 @pytest.mark.parametrize(

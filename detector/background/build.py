@@ -6,8 +6,7 @@ list -> corpus -> census of each package -> population -> tables and commons -> 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,7 +22,7 @@ from detector.background.archive import write_archive
 from detector.background.census import Census, census, code_digest
 from detector.background.corpus import obtain, read_list
 from detector.background.rarity import KINDS
-from detector.background.sketch import sketches
+from detector.background.sketch import Roles, sketches
 from detector.background.table import Table, tabulate
 from detector.background.weighing import Population, population, term_shares, unit_weights, word_shares
 from detector.errors import UncribError
@@ -33,6 +32,8 @@ CAPACITY = {"term": 1_250_000, "word": 170_000, "text": 60_000, "key": 20_000, "
 """entries of each table, at 5 bytes: 7.7 MB in all"""
 CORE = "core"
 """label of the libraries that everybody knows: all their functions are commons"""
+ZOO = "zoo"
+"""label of packages that carry over other people's models: together they are one witness"""
 Progress = Callable[[str, int, int], None]
 
 
@@ -77,8 +78,7 @@ def build(
     counted.sort(key=lambda census: census.package.name)
     progress("weigh terms", 0, 1)
     people = population([census.units.bags for census in counted])
-    known = {line.requirement.partition("==")[0] for line in wanted if line.label == CORE}
-    about, arrays = _contents(counted, people, known)
+    about, arrays = _contents(counted, people, {line.name: line.label for line in wanted})
     write_archive(out, about, arrays)
     out.with_suffix(".tsv").write_text(_listing(counted, people, skipped), encoding="utf-8")
     progress("weigh terms", 1, 1)
@@ -105,18 +105,21 @@ def _census(cache: Path, requirement: str) -> Census | str:
 
 
 def _contents(
-    counted: Sequence[Census], people: Population, known: AbstractSet[str]
+    counted: Sequence[Census], people: Population, labels: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Header and arrays; the packages named in `known` are core libraries."""
+    """Header and arrays; `labels` says by name which packages are core libraries or zoos."""
     terms = tabulate(*term_shares(people, unit_weights(people)), CAPACITY["term"])
     tables = {"term": terms} | {
         kind: tabulate(*word_shares([census.lexicons[kind] for census in counted]), CAPACITY[kind])
         for kind in KINDS
     }
     packages = [census.package.name for census in counted]
-    core = frozenset(at for at, name in enumerate(packages) if name in known)
+    core, zoos = (
+        frozenset(at for at, name in enumerate(packages) if labels.get(name) == label)
+        for label in (CORE, ZOO)
+    )
     names = [name for census in counted for name in census.units.names]
-    commons, arrays = sketches(people, names, packages, core, terms)
+    commons, arrays = sketches(people, names, packages, Roles(core, zoos), terms)
     for kind, table in tables.items():
         arrays |= {f"{kind}.keys": table.keys, f"{kind}.steps": table.steps}
     return _about(counted, people, tables) | {"commons": commons}, arrays

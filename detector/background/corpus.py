@@ -35,6 +35,11 @@ class Wanted:
     requirement: str
     label: str = ""
 
+    @property
+    def name(self) -> str:
+        """The name without the version."""
+        return self.requirement.partition("==")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Package:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,16 @@ _MOST_TERMS = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Roles:
+    """Packages by number. Every function of a `core` library is known to everybody; `zoos` carry over
+    other people's models, so that any number of them is one witness.
+    """
+
+    core: frozenset[int] = frozenset()
+    zoos: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """Families that are kept: their numbers, the terms that half of the members have, their packages."""
 
@@ -36,11 +47,11 @@ class Chosen:
 
 
 def sketches(
-    people: Population, names: Sequence[str], packages: Sequence[str], core: frozenset[int], table: Table
+    people: Population, names: Sequence[str], packages: Sequence[str], roles: Roles, table: Table
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What `Commons.of` reads: the entry of the header, and the arrays. `names` are those of all units."""
-    related = relations(people, len(packages))
-    chosen = choose(people, core, related, table)
+    related = relations(people, len(packages)) | frozenset(combinations(sorted(roles.zoos), 2))
+    chosen = choose(people, roles.core, related, table)
     terms, starts, ranks = _halved(chosen.bags, table)
     kin_terms, kin_starts = _kin(people, len(packages), table)
     arrays: dict[str, NDArray[Any]] = {
@@ -49,11 +60,11 @@ def sketches(
         "ranks": ranks,
         "members": _flat(chosen.packages, "u2"),
         "member_starts": _ends(list(map(len, chosen.packages))),
-        "names": packed(_names(people, chosen, names, core)),
+        "names": packed(_names(people, chosen, names, roles.core)),
         "kin_terms": kin_terms,
         "kin_starts": kin_starts,
     }
-    about = {"packages": list(packages), "core": sorted(core), "related": sorted(related)}
+    about = {"packages": list(packages), "core": sorted(roles.core), "related": sorted(related)}
     return about, {f"commons.{name}": array for name, array in arrays.items()}
 
 
