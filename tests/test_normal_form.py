@@ -4,13 +4,14 @@ What a copier can change without changing what the code does leaves every unit's
 what changes the computation changes them.
 """
 
+# ruff: noqa: E501  the programs read best on one line
+
 from __future__ import annotations
 
 import ast
 import builtins
 import random
 import sysconfig
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -334,9 +335,9 @@ class Permuted(ast.NodeTransformer):
         return node
 
 
-PURE: Callable[[ast.AST], bool] = lambda node: (
-    not isinstance(node, (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda))
-)
+def is_pure(node: ast.AST) -> bool:
+    """Does the node itself call nothing and bind nothing?"""
+    return not isinstance(node, (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr, ast.Lambda))
 
 
 def independent(first: ast.stmt, second: ast.stmt) -> bool:
@@ -347,5 +348,5 @@ def independent(first: ast.stmt, second: ast.stmt) -> bool:
     if None in bound or len(bound) != 2 or bound[0] == bound[1]:
         return False
     used = [{n.id for n in ast.walk(s.value) if isinstance(n, ast.Name)} for s in (first, second)]
-    pure = all(PURE(node) for s in (first, second) for node in ast.walk(s.value))
+    pure = all(is_pure(node) for s in (first, second) for node in ast.walk(s.value))
     return pure and bound[0] not in used[1] and bound[1] not in used[0]
