@@ -68,8 +68,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
         modules("statistics", "sched", "csv", "optparse", "calendar") | {"config.py": CONFIG.encode()},
     )
     wheel(wheels, "delta", modules("heapq", "queue", "cmd", "tarfile"))
-    wheel(wheels, "zeta", modules("zipapp", "plistlib", "tabnanny"))
-    wheel(wheels, "eta", modules("plistlib", "uuid", "quopri"))
+    wheel(wheels, "zeta", modules("plistlib", "mailbox", "smtplib"))
+    wheel(wheels, "eta", modules("plistlib", "imaplib", "ftplib"))
     wheel(wheels, "empty", {"data.txt": b"nothing"})
     (wheels / "broken-1.0-py3-none-any.whl").write_bytes(b"not a zip file")
     (root / "list.txt").write_text(
