@@ -14,7 +14,8 @@ from detector.evidence.registry import INDEPENDENT, Context, chosen, finder
 from detector.options import Options
 from detector.report.model import Report
 from detector.snapshot import open_snapshot
-from detector.snapshot.model import Notice, Snapshot
+from detector.snapshot.model import KEPT_BLOB, Notice, Snapshot
+from detector.snapshot.readable import is_readable
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -64,12 +65,21 @@ def _opened(sources: Sequence[str | Snapshot], options: Options, progress: Progr
     wanted = list(dict.fromkeys(source for source in sources if isinstance(source, str)))
     pool = ThreadPoolExecutor(max_workers=max(1, len(wanted)))
     try:
-        futures = {source: pool.submit(open_snapshot, source, options, progress) for source in wanted}
+        futures = {source: pool.submit(_opened_and_read, source, options, progress) for source in wanted}
+        if "code" in chosen(options):
+            finder("code")  # loading it takes as long as git does
         snapshots: Mapping[str, Snapshot] = {source: future.result() for source, future in futures.items()}
     finally:
         # without waiting: after an error or Ctrl-C nobody needs what the other source would bring
         pool.shutdown(wait=False, cancel_futures=True)
     return [snapshots[source] if isinstance(source, str) else source for source in sources]
+
+
+def _opened_and_read(source: str, options: Options, progress: Progress) -> Snapshot:
+    """Open a source and read its text, which nearly all classes ask for, while the other source opens."""
+    snapshot = open_snapshot(source, options, progress)
+    snapshot.read(f.path for f in snapshot.files if is_readable(f.path) and (f.size or 0) <= KEPT_BLOB)
+    return snapshot
 
 
 def _independent(names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> dict[str, Evidence]:
@@ -82,7 +92,6 @@ def _independent(names: Sequence[str], a: Snapshot, b: Snapshot, context: Contex
     size = sum(file.size or 0 for file in (*a.files, *b.files))
     if context.options.jobs == 1 or len(others) == len(names) or size < _SMALL or not child.possible():
         return {name: _found(name, a, b, context) for name in names}
-    finder("code")  # what both processes load is loaded once
     with ThreadPoolExecutor(max_workers=1) as pool, child.child(_serve, others, a, b, context) as pipe:
         beside = pool.submit(_received, pipe, others, context.progress)
         code = _found("code", a, b, context)

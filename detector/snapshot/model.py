@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+KEPT_BYTES = 32 * 2**20
+"""bytes of one snapshot's blobs that are kept once read"""
+KEPT_BLOB = 2**19
+"""bytes of the largest blob that is kept"""
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -76,10 +81,24 @@ class Snapshot:
     """a format string with {commit}, {path}, {start}, {end} for permanent links, where known"""
     notices: tuple[Notice, ...] = ()
     limits: Limits = Limits()
+    kept: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """small blobs read before, by id: most evidence classes read the same files"""
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Bytes by path, in one batch; unknown paths and missing blobs are absent."""
         wanted = set(paths)
         files = [file for file in self.files if file.path in wanted]
-        blobs = self.store.read(files)
+        blobs = {file.blob: self.kept[file.blob] for file in files if file.blob in self.kept}
+        rest = [file for file in files if file.blob not in blobs]
+        if rest:
+            blobs |= self._keep(self.store.read(rest))
         return {file.path: blobs[file.blob] for file in files if file.blob in blobs}
+
+    def _keep(self, blobs: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Keep small blobs while there is room; large ones are read again by the few that want them."""
+        room = KEPT_BYTES - sum(map(len, self.kept.values()))
+        for blob, data in blobs.items():
+            if len(data) <= KEPT_BLOB and len(data) <= room:
+                self.kept[blob] = data
+                room -= len(data)
+        return blobs
