@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from detector.errors import UncribError
 from detector.evidence.finding import Finding, Json
 from detector.report import wording
 from detector.report.model import Report, Side
@@ -19,6 +21,8 @@ from detector.report.plot import plot
 from detector.report.serial import checksum
 from detector.report.text import one_line, shown
 from detector.report.timeline import timeline
+from detector.snapshot.cache import cache_folder
+from detector.version import VERSION
 
 SCRIPTS = ("report.js", "report-list.js", "report-code.js", "report-details.js")
 """joined in this order into the page's one script"""
@@ -82,6 +86,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
         loader=FunctionLoader(_template),
+        bytecode_cache=_compiled(),
         finalize=lambda value: shown(value) if type(value) is str else value,
     )
     environment.filters |= {
@@ -98,6 +103,15 @@ def _environment() -> Environment:
     }
     environment.globals |= {"strengths": wording.STRENGTHS, "commit_link": _commit_link}
     return environment
+
+
+def _compiled() -> FileSystemBytecodeCache | None:
+    """Where compiled templates are kept, as Python keeps compiled modules: it saves half the page's time."""
+    try:
+        folder = cache_folder("templates")
+    except UncribError:
+        return None
+    return FileSystemBytecodeCache(str(folder), f"{VERSION}-%s") if os.access(folder, os.W_OK) else None
 
 
 def _option(value: Json) -> str:
