@@ -93,8 +93,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         renames=renames,
         notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
         graph=_graph(compared, matches),
-        extent_a=_extent(prints_a, compared.own_a, [(m.a, m.score) for m in matches.matches]),
-        extent_b=_extent(prints_b, compared.own_b, [(m.b, m.score) for m in matches.matches]),
+        extent_a=_extent(prints_a, compared.own_a, [(m.a, m.held) for m in matches.matches]),
+        extent_b=_extent(prints_b, compared.own_b, [(m.b, m.held) for m in matches.matches]),
         chance_findings=matches.chance_findings,
     )
 
@@ -158,8 +158,8 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         explained_by=explained,
         reasons=_reasons(compared, unit_a, unit_b, pairing),
         details={
-            "share_a": _share(match.score, compared.own_a[match.a]),
-            "share_b": _share(match.score, compared.own_b[match.b]),
+            "share_a": _share(match.held, compared.own_a[match.a]),
+            "share_b": _share(match.held, compared.own_b[match.b]),
         },
     ), cast
 

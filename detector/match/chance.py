@@ -1,17 +1,26 @@
 """How strong a match must be before coincidence is ruled out: scores, bit scores and E-values.
 
-The score of two units is the sum, over the distinct terms that both hold, of the bits by which a term is
-rarer than what a function of that size holds anyway:
+What two units hold in common is the sum, over their common terms, of the bits by which a term is rarer
+than what a function of that size holds anyway:
 
-    S = sum over shared terms t of max(0, bits(t) - FREE - log2 max(1, n / TYPICAL))
+    held = sum over common terms t of max(0, bits(t) - FREE - log2 max(1, n / TYPICAL))
 
 with n the smaller unit's number of dataflow nodes. FREE bits a term make the expected contribution of a
 term negative, as the local alignment theory demands (Karlin and Altschul 1990); the last part is the
-union bound over the nodes of a large function. Terms of one function overlap and go together, so S is not
-yet a number of bits: the highest S of unrelated units follows an extreme-value law, whose decay `rate` is
-fitted on unrelated packages and absorbs that dependence (Altschul et al. 1990; Pearson 1998):
+union bound over the nodes of a large function. Coincidence makes parts alike, a copy the whole: large
+unrelated functions hold rare idioms in common, but these are a small part of either. So the score weighs
+what is held by the larger of the parts that it makes up of the two units:
+
+    S = held * max(held / own score of a, held / own score of b)
+
+Terms of one function overlap and go together, so S is not yet a number of bits: the highest S of unrelated
+units follows an extreme-value law, whose decay `rate` is fitted on unrelated packages and absorbs that
+dependence (Altschul et al. 1990; Pearson 1998):
 
     E = K * pairs * exp(-rate * S),    bits = (rate * S - ln K) / ln 2,    E = pairs * 2^-bits
+
+Below `FITTED` the law was not fitted; there bits rise evenly from 0. docs/statistics.md has fit and
+calibration.
 """
 
 from __future__ import annotations
@@ -32,6 +41,8 @@ FREE = 4.0
 """bits of a term that carry no score"""
 TYPICAL = 30.0
 """dataflow nodes of a function, up to which size costs nothing"""
+FITTED = 8.0
+"""least score at which the law was fitted"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,10 @@ class Law:
 
     def bits(self, score: float) -> float:
         """The bit score: E = pairs * 2^-bits, whatever the background."""
-        return max(0.0, float(self.rate * score - log(self.k)) / log(2))
+        least = max(0.0, self.rate * FITTED - log(self.k)) / log(2)
+        if score < FITTED:
+            return least * max(0.0, float(score)) / FITTED
+        return least + float(self.rate * (score - FITTED)) / log(2)
 
     def expected(self, score: float, pairs: float) -> float:
         """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
@@ -70,6 +84,14 @@ def shared(a: Bags, b: Bags, unit_a: int, unit_b: int) -> tuple[NDArray[np.uint6
 
 def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
     """The score of each candidate pair."""
+    common = held(a, b, pairs)
+    own_a, own_b = own_scores(a)[pairs.a], own_scores(b)[pairs.b]
+    part = common / np.maximum(np.minimum(own_a, own_b), 1e-9)
+    return common * np.minimum(part, 1.0)
+
+
+def held(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
+    """What the units of each candidate pair hold in common."""
     codes, left, right = _coded(a, b)
     found = np.zeros(len(pairs))
     free = FREE + np.log2(np.maximum(1.0, np.minimum(a.sizes[pairs.a], b.sizes[pairs.b]) / TYPICAL))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Law, own_scores, scores
+from detector.match.chance import Law, held, own_scores, scores
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -41,7 +41,8 @@ _PART = 0.35
 class Match:
     """Row `a` of A's units and row `b` of B's, with score and E-value.
 
-    `part` marks a pair that stands beside the main match of one of its units.
+    `part` marks a pair that stands beside the main match of one of its units; `held` is what the two
+    have in common, to be compared with their scores with themselves.
     """
 
     a: int
@@ -50,6 +51,7 @@ class Match:
     bits: float
     e_value: float
     part: bool = False
+    held: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) 
     contexts += bool(extended)
     parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(a, b, scored, matches)]
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
+    rows = np.array([(match.a, match.b) for match in everything], dtype=np.int64).reshape(-1, 2)
+    common = held(a.bags, b.bags, Candidates(rows[:, 0], rows[:, 1])).tolist()
+    everything = [replace(match, held=found) for match, found in zip(everything, common, strict=True)]
     return Matches(tuple(everything), total, threshold * contexts)
 
 
@@ -258,7 +263,7 @@ def _parts(
         ):
             continue
         whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
-        if score < _PART * whole:
+        if score < _PART**2 * whole:
             continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
         parts.append(pair)

@@ -1,0 +1,128 @@
+"""Pairs of unrelated packages and the scores of their units: what chance does."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.background import Background
+from detector.background.corpus import obtain, read_list
+from detector.candidate.bag import Bags, bags
+from detector.candidate.candidate import joined
+from detector.errors import UncribError
+from detector.fingerprint.fingerprint import Fingerprint
+from detector.fingerprint.workers import fingerprint_files
+from detector.match.chance import scores, shared
+
+CACHE = Path("benchmarks/.cache/evalues")
+HELD_OUT = Path("benchmarks/background/held_out.txt")
+BYTES = 500_000
+"""code read from each package, files chosen by lot: about as much as one research repository holds"""
+FEWEST_NODES = 3
+_SEED_SCORE = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A held-out package: units and their bags."""
+
+    name: str
+    units: tuple[Fingerprint, ...]
+    bags: Bags
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """The best pairs between two packages, each unit at most once: scores, smaller sizes, explanations."""
+
+    a: str
+    b: str
+    pairs: int
+    scores: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+    explained: NDArray[np.bool_]
+    names: list[tuple[str, str]]
+
+
+def packages(label: str, background: Background) -> list[Package]:
+    """The held-out packages with a label; what cannot be downloaded is left out and named."""
+    found = []
+    for line in read_list(HELD_OUT):
+        if line.label == label:
+            try:
+                units = _units(line.requirement)
+            except UncribError as error:
+                print(f"left out: {error}")
+                continue
+            found.append(Package(line.requirement, units, bags(units, background.bits)))
+    return found
+
+
+def _units(requirement: str) -> tuple[Fingerprint, ...]:
+    kept = CACHE / f"{requirement}.pickle"
+    if kept.exists():
+        units: tuple[Fingerprint, ...] = pickle.loads(kept.read_bytes())
+        return units
+    package = obtain(requirement, CACHE / "packages")
+    files = [
+        (path, content)
+        for path, content in package.read((".py",))
+        if not {"test", "tests", "testing"} & set(path.split("/")[:-1])
+    ]
+    random.Random(requirement).shuffle(files)
+    chosen: dict[str, bytes] = {}
+    for path, content in files:
+        chosen[path] = content
+        if sum(map(len, chosen.values())) > BYTES:
+            break
+    prints = fingerprint_files(chosen).fingerprints
+    units = tuple(u for u in prints if len(u.places) >= FEWEST_NODES or u.unit.kind == "class")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(pickle.dumps(units))
+    return units
+
+
+def comparisons(chosen: list[Package], count: int, background: Background) -> Iterator[Chance]:
+    """Compare `count` pairs of packages, drawn by lot."""
+    couples = list(combinations(range(len(chosen)), 2))
+    random.Random(1990).shuffle(couples)
+    for left, right in couples[:count]:
+        yield _compared(chosen[left], chosen[right], background)
+
+
+def _compared(a: Package, b: Package, background: Background) -> Chance:
+    candidates = joined(a.bags, b.bags, score=_SEED_SCORE)
+    found = scores(a.bags, b.bags, candidates)
+    taken_a: set[int] = set()
+    taken_b: set[int] = set()
+    rows = []
+    for row in np.argsort(-found, kind="stable").tolist():
+        unit_a, unit_b = int(candidates.a[row]), int(candidates.b[row])
+        if unit_a not in taken_a and unit_b not in taken_b:
+            taken_a.add(unit_a)
+            taken_b.add(unit_b)
+            rows.append(row)
+    units = [(int(candidates.a[row]), int(candidates.b[row])) for row in rows]
+    common = [shared(a.bags, b.bags, *pair)[0] for pair in units]
+    kin = {*background.commons.kin(a.bags.terms), *background.commons.kin(b.bags.terms)}
+    explained = background.commons.explain([(terms, terms) for terms in common], kin) if common else []
+    return Chance(
+        a.name,
+        b.name,
+        len(a.units) * len(b.units),
+        found[rows],
+        np.array([min(a.bags.sizes[x], b.bags.sizes[y]) for x, y in units], dtype=np.int64),
+        np.array([bool(e) for e in explained], dtype=bool),
+        [(_place(a.units[x]), _place(b.units[y])) for x, y in units],
+    )
+
+
+def _place(unit: Fingerprint) -> str:
+    return f"{unit.unit.path}::{unit.unit.name}"
