@@ -24,7 +24,8 @@ from detector.unit.source import SUFFIXES, read_source
 LARGEST = 2**19
 SHORTEST_PROMPT = 60
 _README = re.compile(r"(^|/)(readme|model_?card|modelcard)[^/]*\.(md|rst|txt)$|^readme$", re.IGNORECASE)
-_PROMPT_MARK = re.compile(rb"You are |assistant|instruction|\bprompt", re.IGNORECASE)
+_PROMPT_MARKS = (b"you are ", b"assistant", b"instruction")
+_PROMPT_WORD = re.compile(rb"\bprompt")
 _PROMPT = re.compile(
     r"\byou are (an?|the|now|given)\b|\bassistant\b|\bas an ai\b|### ?(instruction|response)|\byour task is\b"
     r"|answer the (following|question)",
@@ -119,7 +120,7 @@ def _prompts_of(snapshot: Snapshot) -> dict[str, str]:
     ]
     found: dict[str, str] = {}
     for path, content in sorted(snapshot.read(paths).items()):
-        if _PROMPT_MARK.search(content):
+        if _may_prompt(content.lower()):
             text = read_source(path, content).text.decode("utf-8", "replace")
             for quotation in lexemes(text).quotations:
                 if (
@@ -130,6 +131,11 @@ def _prompts_of(snapshot: Snapshot) -> dict[str, str]:
                     line = text.count("\n", 0, quotation.offset) + 1
                     found.setdefault(quotation.text, f"{path}:{line}")
     return found
+
+
+def _may_prompt(lowered: bytes) -> bool:
+    """A quick test before a file is read word by word."""
+    return any(mark in lowered for mark in _PROMPT_MARKS) or _PROMPT_WORD.search(lowered) is not None
 
 
 def _data(a: Snapshot, b: Snapshot) -> Iterator[Finding]:

@@ -23,7 +23,8 @@ _SINGLE = r'"(?:[^"\\\n]+|\\.?)*"?' + r"|'(?:[^'\\\n]+|\\.?)*'?"
 _QUOTED = re.compile(rf"\#[^\n]*|{_TRIPLE}|{_SINGLE}", re.DOTALL)
 _PREFIX = re.compile(r"(?<!\w)[bBuUrRfFtT]{1,2}\Z")
 _NAME = re.compile(r"\b[^\W\d]\w*")
-_NUMBER = re.compile(r"\b\d[\w.]*(?:(?<=[eE])[-+]\d+)?")
+_NUMBER = re.compile(r"\d(?<!\w\d)[\w.]*(?:(?<=[eE])[-+]\d+)?")
+"""looks behind the digit, not before it, since a search for a plain digit is quick"""
 _INTERPOLATION = re.compile(r"\{[^{}\n]*\}")
 _ESCAPED_SPACE = re.compile(r"\\[nrt\n]")
 _KEYWORDS = frozenset((*keyword.kwlist, *keyword.softkwlist, "print", "self", "cls"))
@@ -141,7 +142,10 @@ def _below(path: str, key: str, value: dict[str, Json] | list[Json]) -> list[tup
 
 def canonical(value: Json) -> str:
     """A value as text that is equal where the values are: 1e-05 and 0.00001, 1.0 and 1."""
-    text = _ENCODER.encode([_plain(item) for item in value] if isinstance(value, list) else _plain(value))
+    plain = [_plain(item) for item in value] if isinstance(value, list) else _plain(value)
+    if type(plain) is int:
+        return repr(plain)  # as the encoder writes it, at a tenth of the time
+    text = _ENCODER.encode(plain)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -152,8 +156,10 @@ def _plain(value: Json) -> Json:
 
 
 def _joined(run: list[Quotation]) -> Quotation:
-    text = (" " if run[0].kind == "prose" else "").join(part.text for part in run)
-    return run[0]._replace(text=" ".join(text.split()))
+    kind, text, offset = run[0]
+    if len(run) > 1:
+        text = (" " if kind == "prose" else "").join([part.text for part in run])
+    return Quotation(kind, " ".join(text.split()), offset)
 
 
 def _quotation(text: str, found: re.Match[str], prefix: str) -> Quotation:

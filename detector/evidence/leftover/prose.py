@@ -18,11 +18,12 @@ _MOST_HOLDERS = 20
 """a shingle in more texts of one side is a phrase of that house, or boilerplate"""
 _MOST_WORDS = 2_000
 _WORD = re.compile(r"[^\W_]+")
-_PUBLIC = re.compile(
-    r"licen[cs]e|copyright|warrant|all rights reserved|-\*-|noqa|type: ignore|pylint|fmt: o"
-    r"|adapted from|copied from|borrowed from|taken from|modified from|based on|https?://",
-    re.IGNORECASE,
-)
+_PUBLIC = (
+    "license", "licence", "copyright", "warrant", "all rights reserved", "-*-", "noqa", "type: ignore",
+    "pylint", "fmt: o", "adapted from", "copied from", "borrowed from", "taken from", "modified from", "based on",
+    "http://", "https://",
+)  # fmt: skip
+"""marks of licences, credits and directives, in lower case"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,12 @@ class Alike:
 
 def countable(texts: Iterable[str]) -> list[str]:
     """The texts long enough to compare; licences, credits and directives to tools are not among them."""
-    return [
-        text for text in texts if len(_WORD.findall(text[:400])) >= LEAST_WORDS and not _PUBLIC.search(text)
-    ]
+    return [text for text in texts if len(_WORD.findall(text[:400])) >= LEAST_WORDS and not _is_public(text)]
+
+
+def _is_public(text: str) -> bool:
+    lowered = text.lower()
+    return any(mark in lowered for mark in _PUBLIC)
 
 
 def alike(a: Iterable[str], b: Iterable[str]) -> list[Alike]:
