@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from detector.background.rarity import rarity
+from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
 from detector.evidence.known import known
 from detector.evidence.leftover.identity import mentions, names_of
@@ -100,8 +100,10 @@ def _words(kind: str, a: Words, b: Words, upstreams: Collection[Words]) -> Itera
     shared = sorted(unusual[0] & unusual[1])
     if not shared:
         return
+    weights = rarities("word" if kind == "identifier" else "text", shared).tolist()
     items = [
-        Item(kind, text, _bits(kind, text), a.find(lexeme, text), b.find(lexeme, text)) for text in shared
+        Item(kind, text, _bits(kind, text, weight), a.find(lexeme, text), b.find(lexeme, text))
+        for text, weight in zip(shared, weights, strict=True)
     ]
     share = len(shared) / min(len(unusual[0]), len(unusual[1]))
     spread = max(_spread(words, lexeme, shared, held) for words, held in zip((a, b), unusual, strict=True))
@@ -132,11 +134,11 @@ def _rare(kind: str, texts: Collection[str]) -> set[str]:
     return rare("word" if kind == "identifier" else "text", names)
 
 
-def _bits(kind: str, text: str) -> float:
-    """Rarity; a long text carries one bit more for each word after the fourth."""
+def _bits(kind: str, text: str, weight: float) -> float:
+    """Rarity (`weight`); a long text carries one bit more for each word after the fourth."""
     if kind == "identifier":
-        return round(rarity("word", text), 1)
-    return round(min(MOST_TEXT_BITS, rarity("text", text) + max(0, len(text.split()) - 4)), 1)
+        return round(weight, 1)
+    return round(min(MOST_TEXT_BITS, weight + max(0, len(text.split()) - 4)), 1)
 
 
 def _spread(words: Words, lexeme: Kind, shared: Collection[str], unusual: Collection[str]) -> float:

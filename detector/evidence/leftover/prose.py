@@ -20,8 +20,8 @@ _MOST_WORDS = 2_000
 _WORD = re.compile(r"[^\W_]+")
 _PUBLIC = (
     "license", "licence", "copyright", "warrant", "all rights reserved", "-*-", "noqa", "type: ignore",
-    "pylint", "fmt: o", "adapted from", "copied from", "borrowed from", "taken from", "modified from", "based on",
-    "http://", "https://",
+    "pylint", "fmt: o", "adapted from", "copied from", "borrowed from", "taken from", "modified from",
+    "based on", "http://", "https://",
 )  # fmt: skip
 """marks of licences, credits and directives, in lower case"""
 
