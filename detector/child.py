@@ -1,7 +1,7 @@
 """A process beside the main one, which computes from what both hold in memory.
 
-It is forked, so that nothing need be sent to it. Ctrl-C is for its parent to answer, and it never outlives
-its parent, however that ends.
+It is forked where that is safe, so that nothing need be sent to it. Ctrl-C is for its parent to answer, and
+it never outlives its parent, however that ends.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def possible() -> bool:
 
 @contextmanager
 def child(serve: Callable[..., None], *given: object) -> Iterator[Connection]:
-    """Run `serve(pipe, *given)` in a forked process and yield the end of the pipe to receive from.
+    """Run `serve(pipe, *given)` in another process and yield our end of the pipe.
 
     The process is ended when the context is left. Receiving raises EOFError once it has ended.
     """
-    context: Any = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
+    context: Any = multiprocessing.get_context("fork" if possible() else "spawn")
+    ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(serve, theirs, given), daemon=True)
     process.start()
     theirs.close()

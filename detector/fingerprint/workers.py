@@ -8,13 +8,13 @@ not depend on the number of processes.
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from detector.child import child
 from detector.fingerprint.fingerprint import Declared, Fingerprint, World, declare, fingerprints, helpers_of
 from detector.fingerprint.module import Roots
 from detector.snapshot.model import File, Limits, Notice, Snapshot
@@ -228,30 +228,20 @@ def _run_here(jobs: Sequence[Job], limits: Limits) -> Result:
 
 def _run_apart(shards: list[list[Job]], limits: Limits) -> list[Result]:
     """One process for each shard but the first, which is done here."""
-    methods = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
     here, *others = shards
-    started = []
-    for shard in others:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, shard, limits), daemon=True)
-        process.start()
-        theirs.close()
-        started.append((process, ours))
-    work = _work(here, limits)
-    definitions = [next(work), *(pipe.recv() for _, pipe in started)]
-    worlds = _merged(definitions, _roots(shards))
-    for _, pipe in started:
-        pipe.send(worlds)
-    results: list[Result] = []
-    try:
-        work.send(worlds)
-    except StopIteration as end:
-        results.append(end.value)
-    for process, pipe in started:
-        results.append(pipe.recv())
-        process.join()
-    return results
+    with ExitStack() as processes:
+        pipes = [processes.enter_context(child(_serve, shard, limits)) for shard in others]
+        work = _work(here, limits)
+        definitions = [next(work), *(pipe.recv() for pipe in pipes)]
+        worlds = _merged(definitions, _roots(shards))
+        for pipe in pipes:
+            pipe.send(worlds)
+        results: list[Result] = []
+        try:
+            work.send(worlds)
+        except StopIteration as end:
+            results.append(end.value)
+        return [*results, *(pipe.recv() for pipe in pipes)]
 
 
 def _serve(pipe: Any, shard: list[Job], limits: Limits) -> None:
