@@ -125,29 +125,28 @@ class Commons:
         known = (totals[ranks, units] > 0) & ((counts[ranks, units] >= LEAST_SAMPLED) | (ranks == 0))
         families, units, ranks, bits = (column[known] for column in (families, units, ranks, bits))
         shares = bits / totals[ranks, units]
+        chosen = np.flatnonzero(shares >= least)
+        names = unpacked(self.names.tobytes()) if len(chosen) else ()
         found: list[list[Explanation]] = [[] for _ in pairs]
-        for at in np.flatnonzero(shares >= least)[np.argsort(-shares[shares >= least], kind="stable")]:
+        for at in chosen[np.argsort(-shares[chosen], kind="stable")].tolist():
             packages = self._witnesses(int(families[at]), frozenset(kin))
             if packages:
-                name = self._name(int(families[at]))
-                found[units[at]].append(Explanation(min(1.0, float(shares[at])), name, packages))
+                explanation = Explanation(min(1.0, float(shares[at])), names[families[at]], packages)
+                found[units[at]].append(explanation)
         return [tuple(explanations) for explanations in found]
 
     def kin(self, terms: Hashes) -> tuple[str, ...]:
         """The packages that a repository with these terms is, holds or was forked from as a whole."""
-        sampled = sample([np.unique(terms)], self.table)
-        keys = sampled.keys[sampled.ranks >= KIN_SAMPLE]
-        held = np.concatenate(([0], np.cumsum(np.isin(self.kin_terms, keys))))
-        starts = self.kin_starts.astype(np.int64)
-        shares = (held[starts[1:]] - held[starts[:-1]]) / np.maximum(starts[1:] - starts[:-1], 1)
+        part = terms[mixed(terms) & np.uint64(2**KIN_SAMPLE - 1) == 0]
+        keys = sample([np.unique(part)], self.table).keys
+        owners = np.searchsorted(self.kin_starts, _places(self.kin_terms, keys), "right") - 1
+        held = np.bincount(owners, minlength=len(self.packages))
+        shares = held / np.maximum(np.diff(self.kin_starts.astype(np.int64)), 1)
         return tuple(self.packages[at] for at in np.flatnonzero(shares >= KIN_SHARE))
 
     def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Bits that units share with families: codes (family * units + unit), ascending, and the bits."""
-        shift = np.uint32(32 - _FILTER_BITS)
-        present = np.zeros(2**_FILTER_BITS, bool)
-        present[terms.keys >> shift] = True
-        places = np.flatnonzero(present[self.terms >> shift])
+        places = _places(self.terms, terms.keys)
         hits = self.terms[places]
         first = np.searchsorted(terms.keys, hits)
         repeats = np.searchsorted(terms.keys, hits, "right") - first
@@ -162,9 +161,6 @@ class Commons:
         left = [package for package in members if self.packages[package] not in kin]
         suffices = any(package in self.core for package in left) or unrelated(left, self.related)
         return tuple(self.packages[package] for package in left) if suffices else ()
-
-    def _name(self, family: int) -> str:
-        return unpacked(self.names.tobytes())[family]
 
 
 def packed(lines: Sequence[str]) -> NDArray[np.uint8]:
@@ -199,6 +195,16 @@ def sample(units: Sequence[Hashes], table: Table) -> Terms:
         ranks += (low & np.uint64(2**rank - 1)) == 0
     order = np.argsort(keys, kind="stable")
     return Terms(len(units), keys[order], owners[order], ranks[order], bits[order])
+
+
+def _places(terms: NDArray[np.uint32], keys: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Where an array, however long, holds one of some sorted keys: a filter of bits first, then a search."""
+    shift = np.uint32(32 - _FILTER_BITS)
+    present = np.zeros(2**_FILTER_BITS, bool)
+    present[keys >> shift] = True
+    places = np.flatnonzero(present[terms >> shift])
+    hits = terms[places]
+    return places[np.searchsorted(keys, hits) < np.searchsorted(keys, hits, "right")]
 
 
 def _by_rank(terms: Terms, units: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
