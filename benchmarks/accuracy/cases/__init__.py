@@ -1,0 +1,1 @@
+"""Real pairs of repositories whose relation is known."""

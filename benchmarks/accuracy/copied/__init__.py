@@ -1,0 +1,1 @@
+"""Copies that a library marks itself: `# Copied from transformers.... with X->Y`."""

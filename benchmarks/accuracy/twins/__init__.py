@@ -1,0 +1,1 @@
+"""The same models written for PyTorch, for JAX/Flax and for TensorFlow."""
