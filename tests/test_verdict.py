@@ -143,4 +143,4 @@ def _cell(name: str, least: Weight) -> str:
     value = getattr(least, name)
     if not value:
         return ""
-    return f"{value:.0%}" if name in ("share", "consistency") else f"{value:,.0f}"
+    return f"{value:.0%}" if name in ("share", "both", "consistency") else f"{value:,.0f}"

@@ -46,6 +46,8 @@ class Weight:
     """bits of the one of them that has most"""
     share: float = 0.0
     """part of the information of the side that is covered more"""
+    both: float = 0.0
+    """the same of the side that is covered less"""
     consistency: float = 0.0
     """part of the sites of the rename map that agree; 1 where nothing was renamed"""
 
@@ -58,12 +60,13 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("very strong", Weight(strong=10, bits=800, best=60, share=0.20, consistency=0.5)),
     ("very strong", Weight(strong=5, classes=3, bits=300, share=0.20, consistency=0.5)),
     ("strong", Weight(moderate=6, strong=4, bits=250, best=60, share=0.10, consistency=0.5)),
+    ("strong", Weight(moderate=10, strong=1, bits=300, both=0.30, consistency=0.5)),
     ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.10, consistency=0.5)),
     ("strong", Weight(strong=3, classes=3, bits=100, consistency=0.5)),
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=100, best=60)),
     ("moderate", Weight(strong=1, classes=2, bits=60)),
-    ("moderate", Weight(moderate=8, bits=200, share=0.20)),
+    ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
 )
 """strongest step first; what a row leaves at zero it does not ask for"""
@@ -80,7 +83,7 @@ def judge(
     apart = sum(bool(finding.explained_by) for finding in findings)
     alone = independent(counting)
     shares = _shares(evidence)
-    weight = weigh(alone, renames, max(shares))
+    weight = weigh(alone, renames, shares)
     verdict = step(weight)
     chance = [found.chance_findings for found in evidence.values() if found.chance_findings is not None]
     expected = sum(chance) if chance else None
@@ -106,8 +109,8 @@ def step(weight: Weight) -> Strength:
     return next((strength for strength, least in WAYS if weight.reaches(least)), "none")
 
 
-def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> Weight:
-    """Measure independent findings. `share` is from 0 to 1."""
+def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[float, float]) -> Weight:
+    """Measure independent findings. `shares` of A and of B are from 0 to 1."""
     heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
     return Weight(
         findings=len(alone),
@@ -117,7 +120,8 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], share: float) -> 
         classes=len({finding.kind for finding in heavy} - set(DERIVED)),
         bits=sum(finding.bits for finding in heavy),
         best=max((finding.bits for finding in heavy), default=0.0),
-        share=share,
+        share=max(shares),
+        both=min(shares),
         consistency=_consistency(renames),
     )
 
@@ -221,6 +225,7 @@ _IN_WORDS = {
     "bits": ("bits", "{:,.0f}"),
     "best": ("bits in one finding", "{:,.0f}"),
     "share": ("share of a side", "{:.0%}"),
+    "both": ("share of either side", "{:.0%}"),
     "consistency": ("agreement with one renaming", "{:.0%}"),
 }
 
