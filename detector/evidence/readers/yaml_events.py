@@ -57,6 +57,7 @@ def compose(events: Iterable[Event]) -> Json:
     """The tree of a stream of events; a list if there are several documents. Raises Unreadable."""
     from yaml import events as kinds  # noqa: PLC0415
 
+    complete = (kinds.ScalarEvent, kinds.AliasEvent, kinds.CollectionEndEvent)
     root = _Open([], None, 0)
     stack = [root]
     anchored: dict[str, tuple[Json, int]] = {}
@@ -84,7 +85,7 @@ def compose(events: Iterable[Event]) -> Json:
                 anchored[closed.anchor] = (done, nodes - closed.before)
         if nodes > MOST_NODES or len(stack) > DEEPEST:
             raise Unreadable("is too large or too deep once its aliases are written out")
-        if isinstance(event, kinds.ScalarEvent | kinds.AliasEvent | kinds.CollectionEndEvent):
+        if isinstance(event, complete):
             stack[-1].add(done, getattr(event, "value", ""))
     documents = root.value
     return documents[0] if isinstance(documents, list) and len(documents) == 1 else documents
@@ -92,15 +93,16 @@ def compose(events: Iterable[Event]) -> Json:
 
 def scalar(text: str) -> Json:
     """A plain scalar by the core schema of YAML 1.2 and its older booleans; 1e-4 is a number, as is meant."""
-    lowered = text.lower()
-    if lowered in _NULLS:
-        return None
-    if lowered in _TRUE or lowered in _FALSE:
-        return lowered in _TRUE
-    if len(text) <= 40 and (text[0].isdigit() or text[0] in "+-."):
+    if 0 < len(text) <= 40 and (text[0].isdigit() or text[0] in "+-."):
         for kind in (int, float):
             try:
                 return kind(text)
             except ValueError:
                 continue
+        return text
+    lowered = text.lower()
+    if lowered in _NULLS:
+        return None
+    if lowered in _TRUE or lowered in _FALSE:
+        return lowered in _TRUE
     return text
