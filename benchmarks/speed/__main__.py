@@ -21,11 +21,14 @@ from pathlib import Path
 
 from tree_sitter import Parser
 
+from detector.evidence.registry import INDEPENDENT
 from detector.snapshot import open_snapshot
 from detector.unit.source import SUFFIXES
 from detector.unit.tree import language
 
 _RUNS = 3
+_BESIDE = INDEPENDENT - {"code"}
+"""phases that run in a process beside `code`: their seconds are no part of the whole's"""
 _PHASE = re.compile(r"^(\w+): ([\d.]+) s", re.MULTILINE)
 
 
