@@ -19,7 +19,7 @@ from detector.candidate.candidate import joined
 from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
-from detector.match.chance import scores, shared
+from detector.match.chance import FITTED, scores, shared
 
 CACHE = Path("benchmarks/.cache/evalues")
 HELD_OUT = Path("benchmarks/background/held_out.txt")
@@ -40,7 +40,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """The best pairs between two packages, each unit at most once: scores, smaller sizes, explanations."""
+    """The best pairs between two packages, each unit at most once, where the law was fitted."""
 
     a: str
     b: str
@@ -104,6 +104,8 @@ def _compared(a: Package, b: Package, background: Background) -> Chance:
     taken_b: set[int] = set()
     rows = []
     for row in np.argsort(-found, kind="stable").tolist():
+        if found[row] < FITTED:
+            break
         unit_a, unit_b = int(candidates.a[row]), int(candidates.b[row])
         if unit_a not in taken_a and unit_b not in taken_b:
             taken_a.add(unit_a)
