@@ -109,10 +109,17 @@ def _path(text: str) -> Path | None:
         return None
 
 
+_NAMELESS = frozenset({"repo", "repository", "source", "src", "code", "main", "master", "a", "b"})
+"""folder names that tell two checkouts apart no better than none"""
+
+
 def _folder_label(path: Path) -> str:
     resolved = path.resolve()
     folder = resolved.parent if resolved.name == ".git" else resolved
-    return folder.name.removesuffix(".git") or str(folder)
+    name = folder.name.removesuffix(".git")
+    if name in _NAMELESS and folder.parent.name:
+        return f"{folder.parent.name}/{name}"
+    return name or str(folder)
 
 
 def _package(source: str, rest: str) -> Address:
