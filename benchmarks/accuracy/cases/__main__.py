@@ -108,7 +108,7 @@ def _row(pair: Pair) -> tuple[object, ...]:
     weight = weigh(
         independent(finding for finding in report.findings if counts(finding)),
         report.renames,
-        max(summary.share_a, summary.share_b),
+        (summary.share_a, summary.share_b),
     )
     return (
         pair.a.partition("@")[0],

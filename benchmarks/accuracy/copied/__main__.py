@@ -76,7 +76,7 @@ def main() -> None:
     passed_over = len(read.unresolved)
     text = (
         f"{read.count:,} marks, of which {passed_over:,} name nothing that is compared (units of one\n"
-        f"statement, classes without methods); the others make {len(read.pairs):,} pairs of functions or methods.\n\n"
+        f"statement, classes without methods); the others make {len(read.pairs):,} pairs of functions.\n\n"
         f"{_recall(found, units)}\n\n"
         f"{len(chosen)} findings between files of different models, drawn by lot among those that nothing\n"
         f"explains and no mark accounts for, were read:\n\n{_precision(chosen)}"

@@ -46,8 +46,8 @@ def outcomes() -> Iterator[Outcome]:
         for folder in sorted(path for path in topic.iterdir() if path.is_dir() and path.name != SOURCE):
             report = compare(source, _without_readme(folder), _OPTIONS)
             alone = independent(finding for finding in report.findings if counts(finding))
-            covered = max(report.summary.share_a, report.summary.share_b)
-            yield Outcome(topic.name, folder.name, report, weigh(alone, report.renames, covered))
+            shares = report.summary.share_a, report.summary.share_b
+            yield Outcome(topic.name, folder.name, report, weigh(alone, report.renames, shares))
 
 
 def _without_readme(folder: Path) -> Snapshot:
