@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from detector.match.model import Rename as Rename
-from detector.match.model import Site as Site
+from detector.match.model import Rename, Site
 from detector.snapshot.model import Notice
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Strength = Literal["none", "weak", "moderate", "strong", "very strong"]
 """the measured scale of docs/verdict.md, for one finding as for the whole report"""
-Transformation = Literal[
-    "identical", "reformatted", "renamed", "restructured", "split", "merged", "ported"
-]
+Transformation = Literal["identical", "reformatted", "renamed", "restructured", "split", "merged", "ported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of one side was looked at: units, lines of code, share of its bits that is covered by findings."""
+    """How much of one side was looked at: units, lines of code, share of its bits that findings cover."""
 
     units: int = 0
     lines: int = 0
@@ -143,3 +140,9 @@ class Evidence:
     extent_b: Extent = Extent()
     chance_findings: float | None = None
     """expected number of findings by coincidence at the threshold used"""
+
+
+__all__ = [
+    "Aligned", "Edge", "Event", "Evidence", "Extent", "Finding", "Graph", "Json", "Node", "Reason", "Rename", "Site",
+    "Span", "Strength", "Transformation",
+]  # fmt: skip

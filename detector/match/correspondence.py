@@ -102,8 +102,8 @@ def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) 
     contexts += bool(extended)
     parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(a, b, scored, matches)]
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
-    rows = np.array([(match.a, match.b) for match in everything], dtype=np.int64).reshape(-1, 2)
-    common = held(a.bags, b.bags, Candidates(rows[:, 0], rows[:, 1])).tolist()
+    places = np.array([(match.a, match.b) for match in everything], dtype=np.int64).reshape(-1, 2)
+    common = held(a.bags, b.bags, Candidates(places[:, 0], places[:, 1])).tolist()
     everything = [replace(match, held=found) for match, found in zip(everything, common, strict=True)]
     return Matches(tuple(everything), total, threshold * contexts)
 

@@ -1,4 +1,7 @@
-"""The report: everything a renderer shows, computed once, as frozen data. docs/report-schema.md is its JSON form."""
+"""The report: everything a renderer shows, computed once, as frozen data.
+
+docs/report-schema.md is its JSON form.
+"""
 
 from __future__ import annotations
 
