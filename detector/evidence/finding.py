@@ -143,6 +143,19 @@ class Evidence:
 
 
 __all__ = [
-    "Aligned", "Edge", "Event", "Evidence", "Extent", "Finding", "Graph", "Json", "Node", "Reason", "Rename", "Site",
-    "Span", "Strength", "Transformation",
-]  # fmt: skip
+    "Aligned",
+    "Edge",
+    "Event",
+    "Evidence",
+    "Extent",
+    "Finding",
+    "Graph",
+    "Json",
+    "Node",
+    "Reason",
+    "Rename",
+    "Site",
+    "Span",
+    "Strength",
+    "Transformation",
+]
