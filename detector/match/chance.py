@@ -19,7 +19,8 @@ dependence (Altschul et al. 1990; Pearson 1998):
 
     E = K * pairs * exp(-rate * S),    bits = (rate * S - ln K) / ln 2,    E = pairs * 2^-bits
 
-Below `FITTED` the law was not fitted; there bits rise evenly from 0. docs/statistics.md has fit and
+Below `FITTED` the law was not fitted; there bits rise evenly from 0. And no match carries more bits than half
+of what it holds: a complete copy of next to nothing is next to nothing. docs/statistics.md has fit and
 calibration.
 """
 
@@ -43,6 +44,8 @@ TYPICAL = 30.0
 """dataflow nodes of a function, up to which size costs nothing"""
 FITTED = 8.0
 """least score at which the law was fitted"""
+OVERLAP = 2.0
+"""a node's terms at several depths overlap at least that often"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,13 @@ class Law:
         if score < FITTED:
             return least * max(0.0, float(score)) / FITTED
         return least + float(self.rate * (score - FITTED)) / log(2)
+
+    def score(self, bits: float) -> float:
+        """The score that carries so many bits."""
+        least = self.bits(FITTED)
+        if bits < least:
+            return FITTED * max(0.0, bits) / least
+        return FITTED + (bits - least) * log(2) / self.rate
 
     def expected(self, score: float, pairs: float) -> float:
         """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
@@ -82,9 +92,20 @@ def shared(a: Bags, b: Bags, unit_a: int, unit_b: int) -> tuple[NDArray[np.uint6
     return common[kept], gains[kept]
 
 
+def limited(a: Bags, b: Bags, pairs: Candidates, by: Law) -> NDArray[np.float64]:
+    """The score of each candidate pair, no higher than what the two hold in common can carry."""
+    common = held(a, b, pairs)
+    most = np.array([by.score(bits) for bits in (common / OVERLAP).tolist()])
+    return np.asarray(np.minimum(_weighed(a, b, pairs, common), most), np.float64)
+
+
 def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
     """The score of each candidate pair."""
-    common = held(a, b, pairs)
+    return _weighed(a, b, pairs, held(a, b, pairs))
+
+
+def _weighed(a: Bags, b: Bags, pairs: Candidates, common: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is held, weighed by the larger of the parts that it makes up."""
     own_a, own_b = own_scores(a)[pairs.a], own_scores(b)[pairs.b]
     part = common / np.maximum(np.minimum(own_a, own_b), 1e-9)
     return common * np.minimum(part, 1.0)

@@ -23,7 +23,7 @@ import numpy as np
 from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Law, held, own_scores, scores
+from detector.match.chance import Law, held, limited, own_scores
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -88,7 +88,7 @@ def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) 
     """Choose the correspondences between two sides; `threshold` is the highest E-value that is kept."""
     total = float(len(a.units)) * len(b.units)
     rows = zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)
-    every = dict(zip(rows, scores(a.bags, b.bags, pairs).tolist(), strict=True))
+    every = dict(zip(rows, limited(a.bags, b.bags, pairs, law).tolist(), strict=True))
     scored = {pair: score for pair, score in every.items() if law.expected(score, total) <= threshold}
     chosen = _jointly(scored, a, b, law)
     matches = {pair: _match(pair, scored[pair], law, total) for pair in chosen}
@@ -182,7 +182,7 @@ def _next_to_matches(
         tried |= new
         rows = sorted(new)
         candidates = Candidates(*np.array(rows, dtype=np.int64).T)
-        scored.update(zip(rows, scores(a.bags, b.bags, candidates).tolist(), strict=True))
+        scored.update(zip(rows, limited(a.bags, b.bags, candidates, test.law).tolist(), strict=True))
         free = {pair: s for pair, s in scored.items() if pair[0] not in left and pair[1] not in right}
         found.update(_significant(a, b, free, float(len(tried)), test))
     return found
