@@ -12,7 +12,7 @@ from detector.candidate.bag import bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.workers import fingerprint_files
 from detector.match.alignment import align, pair_nodes
-from detector.match.chance import Law, law, own_scores, scores, shared
+from detector.match.chance import Law, held, law, limited, own_scores, scores, shared
 from detector.match.correspondence import Match, Side, correspond
 from detector.match.model import Site
 from detector.match.relation import relations
@@ -67,11 +67,23 @@ def test_a_unit_scores_most_with_itself() -> None:
     assert (found <= own_scores(a.bags)[:, None] + 1e-3).all()
 
 
-def test_a_score_is_the_sum_of_what_is_shared() -> None:
+def test_a_score_is_what_is_shared_weighed_by_the_larger_part() -> None:
     a, b = side(m=CODE), side(m=CODE.replace("1.7", "1.9"))
     found = scores(a.bags, b.bags, every(a, b))
+    own_a, own_b = own_scores(a.bags), own_scores(b.bags)
     for (i, j), score in zip(np.ndindex(len(a.units), len(b.units)), found.tolist(), strict=True):
-        assert shared(a.bags, b.bags, i, j)[1].sum() == pytest.approx(score, rel=1e-4, abs=1e-3)
+        common = shared(a.bags, b.bags, i, j)[1].sum()
+        part = min(1.0, max(common / own_a[i], common / own_b[j])) if common else 0.0
+        assert score == pytest.approx(common * part, rel=1e-4, abs=1e-3)
+
+
+def test_no_pair_carries_more_bits_than_half_of_what_it_holds() -> None:
+    a = side(m="class Shell:\n    pass\n" + CODE)
+    most = held(a.bags, a.bags, every(a, a)) / 2
+    bits = [law().bits(score) for score in limited(a.bags, a.bags, every(a, a), law()).tolist()]
+    assert (np.array(bits) <= most + 1e-6).all()
+    assert law().score(law().bits(57.0)) == pytest.approx(57.0)
+    assert law().score(law().bits(3.0)) == pytest.approx(3.0)
 
 
 def named(a: Side, b: Side, match: Match) -> tuple[str, str]:
