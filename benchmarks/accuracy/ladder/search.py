@@ -86,7 +86,7 @@ def _pieces(functions: Sequence[Function], laundered: Laundered) -> list[tuple[i
 def _searched(
     here: Bags, there: Bags, owners: Sequence[int], functions: int
 ) -> Iterator[tuple[float, float, float, float]]:
-    """Score, rival, E-value and ceiling of each function; `there` holds their originals, then the haystack."""
+    """Score, rival, E-value, ceiling of each function; `there` holds their originals, then the haystack."""
     pairs = candidates(here, there)
     scored = scores(here, there, pairs)
     numbers = np.array(owners, dtype=np.int64)
