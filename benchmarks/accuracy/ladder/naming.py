@@ -1,8 +1,9 @@
 """Level 1: new names for everything that a copier can rename, new quotes and line breaks, no comments.
 
-A name is changed everywhere in the program or nowhere: own functions, classes, methods and attributes
-only where no other thing of the program bears the same name, parameters only where no call passes them by
-name. The program's public interface is its own to change.
+A name is changed everywhere in the program or nowhere: own functions and classes only where no other thing
+of the program bears the same name, methods and attributes only where the name stands on `self` alone, in
+classes without outer bases (`torch.log` must not follow `self.log`), parameters only where no call passes
+them by name. The program's public interface is its own to change.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ _HOOKS = {
     "configure_optimizers", "build", "get_config", "update", "apply", "init", "step", "reset", "run",
 }  # fmt: skip
 _OPEN_BASES = {"object", "Module", "nn.Module", "torch.nn.Module"}
-"""outer bases whose methods are all in _HOOKS or dunders"""
+"""bases that call no methods but those of _HOOKS and _OF_MODULES"""
+_OF_MODULES = {
+    "train", "eval", "to", "cuda", "cpu", "half", "float", "double", "bfloat16", "type", "parameters",
+    "modules", "children", "buffers", "named_parameters", "named_modules", "named_children", "named_buffers",
+    "state_dict", "load_state_dict", "register_buffer", "register_parameter", "register_module",
+    "add_module", "apply", "zero_grad", "requires_grad_", "extra_repr", "get_parameter", "get_buffer",
+    "get_submodule", "training", "share_memory", "compile", "dump_patches", "call_super_init", "ipu", "xpu",
+}  # fmt: skip
+"""public attributes of torch.nn.Module"""
 _BUILTIN = set(dir(builtins)) | {
     name for kind in (str, bytes, list, dict, set, tuple, int, float) for name in dir(kind)
 }
@@ -60,6 +69,9 @@ class _Survey(ast.NodeVisitor):
     def __init__(self) -> None:
         self.own: set[str] = set()
         self.attributes: set[str] = set()
+        self.elsewhere: set[str] = set()
+        """attributes that stand on anything but `self`, or in a class that may inherit them"""
+        self.in_open_class = False
         self.keywords: set[str] = set()
         self.kept: set[str] = set(_BUILTIN)
         self.variables: set[str] = set()
@@ -69,6 +81,7 @@ class _Survey(ast.NodeVisitor):
         """A class of outer bases keeps its methods' names, as they may be called from there."""
         self.own.add(node.name)
         is_open = all(ast.unparse(base) in _OPEN_BASES for base in node.bases) and not node.keywords
+        around, self.in_open_class = self.in_open_class, is_open
         for member in node.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 free = is_open and not member.decorator_list
@@ -79,6 +92,7 @@ class _Survey(ast.NodeVisitor):
             else:
                 self.kept.update(n.id for n in ast.walk(member) if isinstance(n, ast.Name))
                 self.visit(member)
+        self.in_open_class = around
         for child in (*node.bases, *node.keywords, *node.decorator_list):
             self.visit(child)
 
@@ -113,9 +127,12 @@ class _Survey(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        """What is set on `self` is own."""
+        """What is set on `self` is own, unless the same name stands on something else."""
         self.every.add(node.attr)
-        if isinstance(node.value, ast.Name) and node.value.id == "self" and isinstance(node.ctx, ast.Store):
+        on_self = isinstance(node.value, ast.Name) and node.value.id == "self" and self.in_open_class
+        if not on_self:
+            self.elsewhere.add(node.attr)
+        elif isinstance(node.ctx, ast.Store):
             self.attributes.add(node.attr)
         self.visit(node.value)
 
@@ -136,10 +153,8 @@ def survey(texts: Iterable[str]) -> Names:
     for text in texts:
         found.visit(ast.parse(text))
     kept = found.kept | _HOOKS
-    own, attributes = (
-        found.own - kept - found.variables - found.attributes,
-        found.attributes - kept - found.own,
-    )
+    own = found.own - kept - found.variables - found.attributes - found.elsewhere
+    attributes = found.attributes - kept - found.elsewhere - found.own - _OF_MODULES
     return Names(
         frozenset(name for name in own if not name.startswith("__")),
         frozenset(name for name in attributes if not name.startswith("__")),
