@@ -1,0 +1,1 @@
+"""One program for each tool; all but Uncrib's run in the tool's own environment."""
