@@ -109,7 +109,7 @@ def _path(text: str) -> Path | None:
         return None
 
 
-_NAMELESS = frozenset({"repo", "repository", "source", "src", "code", "main", "master", "a", "b"})
+_NAMELESS = frozenset({"repo", "repository", "source", "src", "code", "main", "master"})
 """folder names that tell two checkouts apart no better than none"""
 
 
