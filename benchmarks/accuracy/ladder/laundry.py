@@ -55,9 +55,15 @@ class Laundered:
     pieces: dict[tuple[str, str], list[str]]
 
     def units(self, path: str, name: str) -> list[str]:
-        """Where the function of this name in the original went."""
-        new = ".".join(self.names.get(part, part) for part in name.split("."))
-        return self.pieces.get((path, new), [new])
+        """Where the function of this name in the original went; a piece may have come apart again."""
+        waiting = [".".join(self.names.get(part, part) for part in name.split("."))]
+        found: list[str] = []
+        while waiting:
+            piece = waiting.pop(0)
+            parts = self.pieces.get((path, piece), [piece])
+            found += [piece] if piece in parts else []
+            waiting += [part for part in parts if part != piece]
+        return found
 
 
 def launder(files: Mapping[str, str], seed: str) -> list[Laundered]:

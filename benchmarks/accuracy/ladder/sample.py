@@ -64,12 +64,14 @@ def program(requirement: str, bytes_wanted: int, packages: Path) -> Program:
 
 
 def haystack(units: int, packages: Path) -> list[Fingerprint]:
-    """Units of the other packages, the same number from each as far as they have them, by lot."""
+    """Units of the other packages, by lot, as evenly as they have them: smallest package first, so that
+    the larger ones make up for it.
+    """
     kept = CACHE / f"haystack-{units}-{code_digest()}.pickle"
     if kept.exists():
         found: list[Fingerprint] = pickle.loads(kept.read_bytes())
         return found
-    names = requirements(HAYSTACK)
+    names = sorted(requirements(HAYSTACK), key=lambda name: _size(name, packages))
     found = []
     for at, requirement in enumerate(names):
         try:
@@ -79,6 +81,13 @@ def haystack(units: int, packages: Path) -> list[Fingerprint]:
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(pickle.dumps(found))
     return found
+
+
+def _size(requirement: str, packages: Path) -> int:
+    try:
+        return obtain(requirement, packages).archive.stat().st_size
+    except UncribError:
+        return 0
 
 
 def _units(requirement: str, count: int, packages: Path) -> list[Fingerprint]:
