@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from interrupt import heeded
 
 from detector import child
 
@@ -37,6 +38,7 @@ def test_what_it_sends_arrives_and_then_it_has_ended() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_its_parent_however_that_ends(how: signal.Signals) -> None:
+    heeded()
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -51,6 +53,7 @@ def test_it_ends_with_its_parent_however_that_ends(how: signal.Signals) -> None:
 
 
 def test_ctrl_c_prints_nothing_of_it() -> None:
+    heeded()
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT],
         stdout=subprocess.PIPE,

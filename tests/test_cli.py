@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from git_factory import Repository, new_repository
+from interrupt import heeded
 
 from detector.cli.main import status
 
@@ -331,6 +332,7 @@ class TestProcess:
 
     @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
     def test_ctrl_c_ends_with_130_and_no_traceback(self, pair: tuple[str, str], tmp_path: Path) -> None:
+        heeded()
         slow = new_repository(tmp_path / "slow")
         slow.commit({f"part{number}.py": MODEL.replace("0.37", f"0.{number}") * 20 for number in range(60)})
         process = subprocess.Popen(
