@@ -6,6 +6,7 @@ import ast
 import pickle
 import random
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.accuracy.ladder.naming import reformatted
@@ -67,7 +68,8 @@ def haystack(units: int, packages: Path) -> list[Fingerprint]:
     """Units of the other packages, by lot, as evenly as they have them: smallest package first, so that
     the larger ones make up for it.
     """
-    kept = CACHE / f"haystack-{units}-{code_digest()}.pickle"
+    here = sha256(Path(__file__).read_bytes() + HELD_OUT.read_bytes()).hexdigest()[:16]
+    kept = CACHE / f"haystack-{units}-{code_digest()}-{here}.pickle"
     if kept.exists():
         found: list[Fingerprint] = pickle.loads(kept.read_bytes())
         return found
@@ -78,6 +80,8 @@ def haystack(units: int, packages: Path) -> list[Fingerprint]:
             found += _units(requirement, -(-(units - len(found)) // (len(names) - at)), packages)
         except UncribError as error:
             print(f"left out: {error}")
+    if len(found) < units:
+        raise UncribError(f"the other packages hold only {len(found)} units; ask for fewer with --haystack")
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(pickle.dumps(found))
     return found
