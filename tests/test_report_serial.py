@@ -151,3 +151,11 @@ def test_the_checksum_covers_the_evidence_and_not_how_sources_were_named() -> No
 def test_a_report_without_checksum_cannot_be_verified() -> None:
     with pytest.raises(UncribError, match="states no checksum"):
         recorded_checksum("{}")
+
+
+def test_each_finding_stands_on_a_line_of_its_own() -> None:
+    report = typical()
+    lines = to_json(report).splitlines()
+    for finding in report.findings:
+        assert sum(f'"id": "{finding.id}"' in line for line in lines) == 1
+        assert json.loads(next(line for line in lines if f'"id": "{finding.id}"' in line).rstrip(","))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -23,6 +22,7 @@ MOST: dict[object, float] = {int: 2.0**53, float: 1e12}
 DEEPEST = 100
 """levels of the free-form objects (details, options) that are read"""
 _SCALARS: dict[object, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _Path = tuple[str | int, ...]
 
 
@@ -30,9 +30,9 @@ def to_json(report: Report) -> str:
     """The report as JSON: the same report gives the same bytes, whatever the hash seed."""
     plain = cast(dict[str, Json], _plain(report))
     ordered: dict[str, Json] = {"schema": plain.pop("schema"), **plain, "checksum": _digest(plain)}
-    text = json.dumps(ordered, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    # a path that is no UTF-8 holds lone surrogates, which no file takes as they are
-    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    members = ",\n".join(f"{_encoded(key)}: {_lines(part)}" for key, part in ordered.items())
+    # a path that is no UTF-8 holds lone surrogates, which no file takes; Python escapes them as JSON does
+    return f"{{\n{members}\n}}\n".encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def from_json(text: str | bytes) -> Report:
@@ -63,6 +63,16 @@ def recorded_checksum(text: str | bytes) -> str:
     return stated
 
 
+def _lines(part: Json) -> str:
+    """A part of the report, each item of a list on a line of its own: one finding, one line.
+
+    The encoder indents in Python and encodes a line in C, at a tenth of the time.
+    """
+    if not isinstance(part, list) or not part:
+        return _encoded(part)
+    return "[\n" + ",\n".join(map(_encoded, part)) + "\n]"
+
+
 def _digest(plain: Mapping[str, Json]) -> str:
     evidence = {key: plain[key] for key in EVIDENCE}
     for side in ("a", "b"):
@@ -88,17 +98,18 @@ def _refused(constant: str) -> None:
 
 @cache
 def _names(cls: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
+    """The fields of a dataclass; none for any other class."""
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
 
 
 def _plain(value: object) -> Json:
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, (str, int)):  # a union would take twice the time
         return value
     if isinstance(value, float):
         # JSON has no infinity; a score that large differs in nothing that a reader could use
         return value if math.isfinite(value) else math.copysign(MOST[float], value)
-    if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in _names(cast(Any, type(value)))}
+    if names := _names(cast(Any, type(value))):
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): _plain(value[key]) for key in sorted(value)}
     if isinstance(value, tuple | list):
