@@ -12,7 +12,7 @@ from detector.candidate.bag import bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.workers import fingerprint_files
 from detector.match.alignment import align, pair_nodes
-from detector.match.chance import Law, held, law, limited, own_scores, scores, shared
+from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
 from detector.match.correspondence import Match, Side, correspond
 from detector.match.model import Site
 from detector.match.relation import relations
@@ -67,23 +67,50 @@ def test_a_unit_scores_most_with_itself() -> None:
     assert (found <= own_scores(a.bags)[:, None] + 1e-3).all()
 
 
+def shared_by_hand(a: Side, b: Side, i: int, j: int) -> float:
+    """The formula of detector/match/chance.py, term by term."""
+    terms, bits = (column.tolist() for column in a.bags.of(i))
+    others = set(b.bags.of(j)[0].tolist())
+    free = FREE + math.log2(max(1.0, min(a.bags.sizes[i], b.bags.sizes[j]) / TYPICAL))
+    shared = [bit - free for term, bit in zip(terms, bits, strict=True) if term in others]
+    return float(sum(gain for gain in shared if gain > 0))
+
+
 def test_a_score_is_what_is_shared_weighed_by_the_larger_part() -> None:
     a, b = side(m=CODE), side(m=CODE.replace("1.7", "1.9"))
     found = scores(a.bags, b.bags, every(a, b))
     own_a, own_b = own_scores(a.bags), own_scores(b.bags)
     for (i, j), score in zip(np.ndindex(len(a.units), len(b.units)), found.tolist(), strict=True):
-        common = shared(a.bags, b.bags, i, j)[1].sum()
+        common = shared_by_hand(a, b, i, j)
         part = min(1.0, max(common / own_a[i], common / own_b[j])) if common else 0.0
         assert score == pytest.approx(common * part, rel=1e-4, abs=1e-3)
 
 
 def test_no_pair_carries_more_bits_than_half_of_what_it_holds() -> None:
     a = side(m="class Shell:\n    pass\n" + CODE)
-    most = held(a.bags, a.bags, every(a, a)) / 2
-    bits = [law().bits(score) for score in limited(a.bags, a.bags, every(a, a), law()).tolist()]
+    common = Common.of(a.bags, a.bags)
+    most = common.held(every(a, a)) / 2
+    bits = [law().bits(score) for score in common.limited(every(a, a), law()).tolist()]
     assert (np.array(bits) <= most + 1e-6).all()
     assert law().score(law().bits(57.0)) == pytest.approx(57.0)
     assert law().score(law().bits(3.0)) == pytest.approx(3.0)
+
+
+def test_the_shared_terms_of_a_pair_add_up_to_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = side(m=CODE), side(m=CODE.replace("1.7", "1.9"))
+    common, pairs = Common.of(a.bags, b.bags), every(a, b)
+    at_once = common.held(pairs)
+    monkeypatch.setattr("detector.match.chance._PAIRS", 3)
+    shared = common.shared(pairs)
+    assert np.array_equal(common.held(pairs), at_once) and at_once.any()
+    assert [gains.sum() for _, gains in shared] == pytest.approx(at_once)
+    for (terms, _), i, j in zip(shared, pairs.a, pairs.b, strict=True):
+        assert set(terms.tolist()) <= set(a.bags.of(i)[0].tolist()) & set(b.bags.of(j)[0].tolist())
+
+
+def test_the_least_score_is_the_one_of_which_as_many_as_allowed_are_expected() -> None:
+    assert law().expected(law().least(0.01, 1e6), 1e6) == pytest.approx(0.01)
+    assert law().least(10.0, 5.0) == 0.0
 
 
 def named(a: Side, b: Side, match: Match) -> tuple[str, str]:
@@ -130,7 +157,17 @@ def test_relations_are_calls_containment_inheritance_and_instantiation() -> None
     )
     found = side(m=source)
     names = [unit.unit.name for unit in found.units]
-    edges = {(names[i], names[j], data["kind"]) for i, j, data in found.graph.edges(data=True)}
+    edges = {
+        (names[row], names[other], kind)
+        for row, others in enumerate(found.graph.successors)
+        for other, kind in others.items()
+    }
+    back = {
+        (names[other], names[row], kind)
+        for row, others in enumerate(found.graph.predecessors)
+        for other, kind in others.items()
+    }
+    assert back == edges
     assert {
         ("A", "A.f", "contains"), ("B", "A", "inherits"), ("B.g", "A", "instantiates"), ("h", "h2", "calls"),
     } <= edges  # fmt: skip

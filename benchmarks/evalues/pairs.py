@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from detector.background import Background
 from detector.background.corpus import obtain, read_list
 from detector.candidate.bag import Bags, bags
-from detector.candidate.candidate import joined
+from detector.candidate.candidate import Candidates, joined
 from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
-from detector.match.chance import FITTED, scores, shared
+from detector.match.chance import FITTED, Common, scores
 
 CACHE = Path("benchmarks/.cache/evalues")
 HELD_OUT = Path("benchmarks/background/held_out.txt")
@@ -112,7 +112,7 @@ def _compared(a: Package, b: Package, background: Background) -> Chance:
             taken_b.add(unit_b)
             rows.append(row)
     units = [(int(candidates.a[row]), int(candidates.b[row])) for row in rows]
-    common = [shared(a.bags, b.bags, *pair)[0] for pair in units]
+    common = [terms for terms, _ in Common.of(a.bags, b.bags).shared(Candidates.of(units))]
     kin = {*background.commons.kin(a.bags.terms), *background.commons.kin(b.bags.terms)}
     explained = background.commons.explain([(terms, terms) for terms in common], kin) if common else []
     return Chance(

@@ -115,6 +115,8 @@ class Commons:
         Packages in `kin` bear no witness: what is left must still be a core library, or two packages
         that are unrelated. Pairs without informative terms in common have no explanation.
         """
+        if not pairs:
+            return []
         shared = sample([np.intersect1d(a, b) for a, b in pairs], self.table)
         totals, counts = _by_rank(shared, len(pairs))
         codes, bits = self._overlaps(sample([unit for pair in pairs for unit in pair], self.table))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.fingerprint.fingerprint import Fingerprint
 
+Number = TypeVar("Number", np.int64, np.uint64)
 Bits = Callable[[NDArray[np.uint64]], NDArray[np.float32]]
 
 
@@ -41,8 +43,25 @@ class Bags:
 
 def bags(fingerprints: Sequence[Fingerprint], bits: Bits) -> Bags:
     """Pool the units' terms; `bits` gives the rarity of hashes."""
-    pooled = [np.unique(unit.terms.view(np.uint64)) for unit in fingerprints]
-    sizes = [len(set(unit.terms[:, 2].tolist())) for unit in fingerprints]
-    terms = np.concatenate(pooled) if pooled else np.zeros(0, np.uint64)
-    starts = np.concatenate(([0], np.cumsum([len(terms) for terms in pooled]))).astype(np.int64)
-    return Bags(terms, bits(terms), starts, np.array(sizes, dtype=np.int64))
+    nodes = np.concatenate([np.zeros((0, 5), np.int64), *(unit.terms for unit in fingerprints)]).view(
+        np.uint64
+    )
+    owners = np.repeat(np.arange(len(fingerprints)), [len(unit.terms) for unit in fingerprints])
+    known, places = np.unique(nodes, return_inverse=True)
+    # a unit's number and a term's place in one, so that sorting these sorts by unit, then by term
+    codes = owners[:, None] * len(known) + places.reshape(nodes.shape)
+    units, terms = np.divmod(distinct(codes.ravel()), max(1, len(known)))
+    deepest = distinct(codes[:, 2]) // max(1, len(known))
+    counts = np.bincount(units, minlength=len(fingerprints))
+    return Bags(
+        known[terms],
+        bits(known)[terms],
+        np.concatenate(([0], np.cumsum(counts))),
+        np.bincount(deepest, minlength=len(fingerprints)),
+    )
+
+
+def distinct(values: NDArray[Number]) -> NDArray[Number]:
+    """The values, sorted, each once: numpy.unique without its hash table, several times as fast here."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]

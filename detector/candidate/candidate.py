@@ -7,6 +7,7 @@ of the join, and only the rarest terms are still joined. docs/candidates.md has 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,12 @@ class Candidates:
 
     a: NDArray[np.int64]
     b: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[int, int]]) -> Candidates:
+        """These pairs, in their order."""
+        rows = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+        return cls(rows[:, 0], rows[:, 1])
 
     def __len__(self) -> int:
         return len(self.a)

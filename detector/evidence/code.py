@@ -269,9 +269,10 @@ def _graph(compared: Comparison, matches: Matches) -> Graph:
             unit = side.units[row].unit
             nodes.append(Node(ids[row], "a" if letter == "a" else "b", unit.path, unit.name, unit.kind))
         edges += [
-            Edge(ids[source], ids[target], edge["kind"])
-            for source, target, edge in sorted(side.graph.edges(data=True), key=lambda e: e[:2])
-            if source in ids and target in ids
+            Edge(ids[row], ids[target], kind)
+            for row in rows
+            for target, kind in sorted(side.graph.successors[row].items())
+            if target in ids
         ]
     for match in matches.matches:
         left, right = compared.a.units[match.a].unit, compared.b.units[match.b].unit

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from detector.background import Background
 from detector.candidate.bag import Bags
-from detector.candidate.candidate import joined
-from detector.match.chance import shared
+from detector.candidate.candidate import Candidates, joined
+from detector.match.chance import Common
 from detector.match.correspondence import Match
 
 _COVERS = 0.75
@@ -39,30 +39,24 @@ class Explanations:
 
     def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
         """For each match the names of what explains it; empty where nothing does."""
-        common = [shared(self.a, self.b, match.a, match.b)[0] for match in matches]
-        public = (
-            self.background.commons.explain([(terms, terms) for terms in common], self.kin) if common else []
-        )
+        shared = Common.of(self.a, self.b).shared(Candidates.of((match.a, match.b) for match in matches))
+        public = self.background.commons.explain([(terms, terms) for terms, _ in shared], self.kin)
         found = []
         holders = [(label, side, _holders(self.a, side)) for label, side in self.upstreams]
-        for match, explanations in zip(matches, public, strict=True):
-            names = [
-                label for label, side, rows in holders if self._covered(match, side, rows.get(match.a, ()))
-            ]
+        for match, common, explanations in zip(matches, shared, public, strict=True):
+            names = [label for label, side, rows in holders if _covered(*common, side, rows.get(match.a, ()))]
             for explanation in explanations:
                 names += [package for package in explanation.packages if package not in names]
             found.append(tuple(names[:_NAMED]))
         return found
 
-    def _covered(self, match: Match, upstream: Bags, rows: Sequence[int]) -> bool:
-        """Does one unit of the upstream hold nearly all that the match shares?"""
-        terms, gains = shared(self.a, self.b, match.a, match.b)
-        total = float(gains.sum())
-        return any(_held(terms, gains, upstream.of(row)[0]) >= _COVERS * total for row in rows)
 
-
-def _held(terms: NDArray[np.uint64], gains: NDArray[np.float32], other: NDArray[np.uint64]) -> float:
-    return float(gains[np.isin(terms, other)].sum())
+def _covered(
+    terms: NDArray[np.uint64], gains: NDArray[np.float64], upstream: Bags, rows: Sequence[int]
+) -> bool:
+    """Does one of some units of the upstream hold nearly all that a match shares?"""
+    least = _COVERS * float(gains.sum())
+    return any(float(gains[np.isin(terms, upstream.of(row)[0])].sum()) >= least for row in rows)
 
 
 def _holders(a: Bags, upstream: Bags) -> dict[int, list[int]]:

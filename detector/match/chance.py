@@ -27,15 +27,17 @@ calibration.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from math import log
+from math import log, log2
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from detector.candidate.bag import Bags
+from detector.candidate.bag import Bags, distinct
 from detector.candidate.candidate import Candidates
 
 FREE = 4.0
@@ -46,6 +48,10 @@ FITTED = 8.0
 """least score at which the law was fitted"""
 OVERLAP = 2.0
 """a node's terms at several depths overlap at least that often"""
+_PAIRS = 4096
+"""most pairs that are scored together"""
+_CELLS = 2**24
+"""most cells (bytes) of the table by which they are scored"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +68,19 @@ class Law:
             return least * max(0.0, float(score)) / FITTED
         return least + float(self.rate * (score - FITTED)) / log(2)
 
-    def score(self, bits: float) -> float:
-        """The score that carries so many bits."""
-        least = self.bits(FITTED)
-        if bits < least:
-            return FITTED * max(0.0, bits) / least
-        return FITTED + (bits - least) * log(2) / self.rate
+    def score(self, bits: ArrayLike) -> NDArray[np.float64]:
+        """The scores that carry so many bits."""
+        carried, least = np.maximum(0.0, bits), self.bits(FITTED)
+        rising = FITTED * carried / max(least, 1e-9)
+        return np.where(carried < least, rising, FITTED + (carried - least) * log(2) / self.rate)
 
     def expected(self, score: float, pairs: float) -> float:
         """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
         return float(pairs) * float(2.0 ** -min(self.bits(score), 1000.0))
+
+    def least(self, e_value: float, pairs: float) -> float:
+        """The score from which no more than `e_value` of `pairs` unrelated pairs are expected."""
+        return float(self.score(log2(pairs / e_value))) if pairs > e_value else 0.0
 
 
 @lru_cache(maxsize=1)
@@ -81,66 +90,120 @@ def law() -> Law:
     return Law(fitted["k"], fitted["rate"])
 
 
-def shared(a: Bags, b: Bags, unit_a: int, unit_b: int) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """The terms that two units have in common, and what each adds to the score."""
-    terms_a, bits = a.of(unit_a)
-    terms_b, _ = b.of(unit_b)
-    common, at, _ = np.intersect1d(terms_a, terms_b, assume_unique=True, return_indices=True)
-    size = min(a.sizes[unit_a], b.sizes[unit_b])
-    gains = bits[at] - np.float32(FREE + np.log2(max(1.0, size / TYPICAL)))
-    kept = gains > 0
-    return common[kept], gains[kept]
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """The terms of one side that may add to a score: unit i holds numbers `terms[starts[i]:starts[i+1]]`."""
+
+    terms: NDArray[np.int64]
+    bits: NDArray[np.float32]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, side: Bags, terms: NDArray[np.uint64]) -> _Telling:
+        """The part of a side's bags that is among `terms` (sorted), by their places there."""
+        if not len(terms):
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros_like(side.starts))
+        places = np.minimum(np.searchsorted(terms, side.terms), len(terms) - 1)
+        kept = terms[places] == side.terms
+        before = np.concatenate(([0], np.cumsum(kept)))
+        return cls(places[kept], side.bits[kept], before[side.starts])
+
+    def within(self, units: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the terms of some units stand, unit by unit, and how many each has."""
+        counts = self.starts[units + 1] - self.starts[units]
+        before = np.cumsum(counts) - counts
+        return np.arange(counts.sum()) + np.repeat(self.starts[units] - before, counts), counts
 
 
-def limited(a: Bags, b: Bags, pairs: Candidates, by: Law) -> NDArray[np.float64]:
-    """The score of each candidate pair, no higher than what the two hold in common can carry."""
-    common = held(a, b, pairs)
-    most = np.array([by.score(bits) for bits in (common / OVERLAP).tolist()])
-    return np.asarray(np.minimum(_weighed(a, b, pairs, common), most), np.float64)
+@dataclass(frozen=True, slots=True)
+class Common:
+    """Two sides, made ready to ask what pairs of their units hold in common and how they score."""
+
+    a: Bags
+    b: Bags
+    own_a: NDArray[np.float64]
+    own_b: NDArray[np.float64]
+    """scores of units with themselves"""
+    terms: NDArray[np.uint64]
+    """what both sides hold and may add to a score, sorted"""
+    left: _Telling
+    right: _Telling
+
+    @classmethod
+    def of(cls, a: Bags, b: Bags) -> Common:
+        """Cut both sides down to terms of both that carry more bits than are free."""
+        left, right = distinct(a.terms[a.bits > FREE]), distinct(b.terms[b.bits > FREE])
+        terms = np.intersect1d(left, right, assume_unique=True)
+        return cls(a, b, own_scores(a), own_scores(b), terms, _Telling.of(a, terms), _Telling.of(b, terms))
+
+    def held(self, pairs: Candidates) -> NDArray[np.float64]:
+        """What the units of each candidate pair hold in common."""
+        found = np.zeros(len(pairs))
+        for chosen, rows, _, gains in self._shared(pairs):
+            found[chosen] = np.bincount(rows, gains, len(chosen))
+        return found
+
+    def shared(self, pairs: Candidates) -> list[tuple[NDArray[np.uint64], NDArray[np.float64]]]:
+        """The terms (sorted) that the units of each pair have in common, and what each adds to the score."""
+        found = [(self.terms[:0], np.zeros(0))] * len(pairs)
+        for chosen, rows, places, gains in self._shared(pairs):
+            bounds = np.searchsorted(rows, np.arange(1, len(chosen)))
+            parts = zip(np.split(self.terms[places], bounds), np.split(gains, bounds), strict=True)
+            for at, part in zip(chosen.tolist(), parts, strict=True):
+                found[at] = part
+        return found
+
+    def limited(self, pairs: Candidates, by: Law) -> NDArray[np.float64]:
+        """The score of each candidate pair, no higher than what the two hold in common can carry."""
+        held = self.held(pairs)
+        return np.minimum(self._weighed(pairs, held), by.score(held / OVERLAP))
+
+    def scores(self, pairs: Candidates) -> NDArray[np.float64]:
+        """The score of each candidate pair."""
+        return self._weighed(pairs, self.held(pairs))
+
+    def _shared(self, pairs: Candidates) -> Iterator[tuple[NDArray[Any], ...]]:
+        """What pairs have in common, some pairs at a time: which pairs, and for each shared term its pair's
+        place among these, its place in `terms` and what it adds to the score, in the order of both.
+
+        What the units of A hold is marked in a table, where what those of B hold is looked up.
+        """
+        order = np.argsort(pairs.a, kind="stable")
+        step = max(1, min(_PAIRS, _CELLS // max(1, len(self.terms))))
+        for at in range(0, len(order), step):
+            chosen = order[at : at + step]
+            units_a, units_b = pairs.a[chosen], pairs.b[chosen]
+            units, row = np.unique(units_a, return_inverse=True)
+            marked = np.zeros(len(units) * len(self.terms), bool)
+            places, counts = self.left.within(units)
+            marked[np.repeat(np.arange(len(units)) * len(self.terms), counts) + self.left.terms[places]] = (
+                True
+            )
+            places, counts = self.right.within(units_b)
+            both = np.flatnonzero(marked[np.repeat(row * len(self.terms), counts) + self.right.terms[places]])
+            rows, places = np.searchsorted(np.cumsum(counts), both, "right"), places[both]
+            free = _free(np.minimum(self.a.sizes[units_a], self.b.sizes[units_b]))
+            gains = self.right.bits[places] - free[rows]
+            kept = gains > 0
+            yield chosen, rows[kept], self.right.terms[places[kept]], gains[kept]
+
+    def _weighed(self, pairs: Candidates, held: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is held, weighed by the larger of the parts that it makes up."""
+        part = held / np.maximum(np.minimum(self.own_a[pairs.a], self.own_b[pairs.b]), 1e-9)
+        return held * np.minimum(part, 1.0)
 
 
 def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
-    """The score of each candidate pair."""
-    return _weighed(a, b, pairs, held(a, b, pairs))
-
-
-def _weighed(a: Bags, b: Bags, pairs: Candidates, common: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What is held, weighed by the larger of the parts that it makes up."""
-    own_a, own_b = own_scores(a)[pairs.a], own_scores(b)[pairs.b]
-    part = common / np.maximum(np.minimum(own_a, own_b), 1e-9)
-    return common * np.minimum(part, 1.0)
-
-
-def held(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:
-    """What the units of each candidate pair hold in common."""
-    codes, left, right = _coded(a, b)
-    found = np.zeros(len(pairs))
-    free = FREE + np.log2(np.maximum(1.0, np.minimum(a.sizes[pairs.a], b.sizes[pairs.b]) / TYPICAL))
-    marked = np.zeros(codes, bool)
-    order = np.argsort(pairs.a, kind="stable")
-    previous = -1
-    for row in order.tolist():
-        unit_a, unit_b = pairs.a[row], pairs.b[row]
-        if unit_a != previous:
-            if previous >= 0:
-                marked[left[a.starts[previous] : a.starts[previous + 1]]] = False
-            marked[left[a.starts[unit_a] : a.starts[unit_a + 1]]] = True
-            previous = unit_a
-        there = slice(b.starts[unit_b], b.starts[unit_b + 1])
-        gains = b.bits[there][marked[right[there]]] - free[row]
-        found[row] = gains[gains > 0].sum()
-    return found
-
-
-def _coded(a: Bags, b: Bags) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-    """Small numbers for the terms of both sides, the same for the same term."""
-    distinct, codes = np.unique(np.concatenate((a.terms, b.terms)), return_inverse=True)
-    codes = codes.reshape(-1)
-    return len(distinct), codes[: len(a.terms)], codes[len(a.terms) :]
+    """The score of each candidate pair of two sides."""
+    return Common.of(a, b).scores(pairs)
 
 
 def own_scores(side: Bags) -> NDArray[np.float64]:
     """The score of each unit with itself: what a complete copy would reach."""
-    free = FREE + np.log2(np.maximum(1.0, side.sizes / TYPICAL))
-    gains = np.maximum(0.0, side.bits - np.repeat(free, np.diff(side.starts)))
+    gains = np.maximum(0.0, side.bits - np.repeat(_free(side.sizes), np.diff(side.starts)))
     return np.bincount(side.owners, gains, len(side)).astype(np.float64)
+
+
+def _free(sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Bits of a term that carry no score, where the smaller unit has so many nodes."""
+    return np.asarray(FREE + np.log2(np.maximum(1.0, sizes / TYPICAL)))

@@ -13,20 +13,18 @@ Seed and extend, as in sequence search (Altschul et al. 1990) and network alignm
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Law, held, limited, own_scores
-
-if TYPE_CHECKING:
-    import networkx as nx
+from detector.match.chance import Common, Law
+from detector.match.relation import Relations
 
 AGREEMENT = 6.0
 """bits that one agreeing neighbour is worth when pairs compete"""
@@ -60,7 +58,7 @@ class Side:
 
     units: Sequence[Fingerprint]
     bags: Bags
-    graph: nx.DiGraph[int]
+    graph: Relations
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +71,54 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class _Scored:
+    """Candidate pairs and their scores."""
+
+    pairs: Candidates
+    scores: NDArray[np.float64]
+
+    def from_score(self, least: float) -> dict[tuple[int, int], float]:
+        """The pairs that score so high, in their order."""
+        kept = self.scores >= least
+        rows = zip(self.pairs.a[kept].tolist(), self.pairs.b[kept].tolist(), strict=True)
+        return dict(zip(rows, self.scores[kept].tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class _Test:
-    """The law of chance and the highest E-value that is kept."""
+    """The law of chance, the highest E-value that is kept, and what scores are made from."""
 
     law: Law
     threshold: float
+    common: Common
 
-    def passed(self, score: float, pairs: float) -> bool:
-        """Is a score beyond coincidence where that many pairs were possible?"""
-        return self.law.expected(score, pairs) <= self.threshold
+    def scored(self, pairs: Candidates) -> _Scored:
+        """The scores of pairs."""
+        return _Scored(pairs, self.common.limited(pairs, self.law))
+
+    def least(self, possible: float) -> float:
+        """The score that is beyond coincidence where that many pairs were possible."""
+        return self.law.least(self.threshold, possible)
 
 
 def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) -> Matches:
     """Choose the correspondences between two sides; `threshold` is the highest E-value that is kept."""
     total = float(len(a.units)) * len(b.units)
-    rows = zip(pairs.a.tolist(), pairs.b.tolist(), strict=True)
-    every = dict(zip(rows, limited(a.bags, b.bags, pairs, law).tolist(), strict=True))
-    scored = {pair: score for pair, score in every.items() if law.expected(score, total) <= threshold}
+    test = _Test(law, threshold, Common.of(a.bags, b.bags))
+    every = test.scored(pairs)
+    scored = every.from_score(test.least(total))
     chosen = _jointly(scored, a, b, law)
     matches = {pair: _match(pair, scored[pair], law, total) for pair in chosen}
     contexts = 1
-    test = _Test(law, threshold)
     extended = _next_to_matches(a, b, matches, test)
     matches.update(extended)
     contexts += bool(extended)
     extended = _in_same_files(a, b, every, matches, test)
     matches.update(extended)
     contexts += bool(extended)
-    parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(a, b, scored, matches)]
+    parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(test, scored, matches)]
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
-    places = np.array([(match.a, match.b) for match in everything], dtype=np.int64).reshape(-1, 2)
-    common = held(a.bags, b.bags, Candidates(places[:, 0], places[:, 1])).tolist()
+    common = test.common.held(Candidates.of((match.a, match.b) for match in everything)).tolist()
     everything = [replace(match, held=found) for match, found in zip(everything, common, strict=True)]
     return Matches(tuple(everything), total, threshold * contexts)
 
@@ -148,11 +163,8 @@ def _heaviest(weighed: dict[tuple[int, int], float], a: Side, b: Side) -> list[t
 def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side) -> int:
     """How many neighbours of A's unit have a partner that is the same kind of neighbour of B's unit."""
     count = 0
-    for graph_a, graph_b in ((a.graph.succ, b.graph.succ), (a.graph.pred, b.graph.pred)):
-        around_b = graph_b[pair[1]]
-        for neighbour, edge in graph_a[pair[0]].items():
-            opposite = around_b.get(partner.get(neighbour, -1))
-            count += opposite is not None and opposite["kind"] == edge["kind"]
+    for around_a, around_b in _around(pair, a, b):
+        count += sum(around_b.get(partner.get(neighbour, -1)) == kind for neighbour, kind in around_a.items())
     here = a.units[pair[0]].unit.path, b.units[pair[1]].unit.path
     return count + any(
         partner.get(row) is not None and b.units[partner[row]].unit.path == here[1]
@@ -180,9 +192,7 @@ def _next_to_matches(
         if not new:
             break
         tried |= new
-        rows = sorted(new)
-        candidates = Candidates(*np.array(rows, dtype=np.int64).T)
-        scored.update(zip(rows, limited(a.bags, b.bags, candidates, test.law).tolist(), strict=True))
+        scored.update(test.scored(Candidates.of(sorted(new))).from_score(0.0))
         free = {pair: s for pair, s in scored.items() if pair[0] not in left and pair[1] not in right}
         found.update(_significant(a, b, free, float(len(tried)), test))
     return found
@@ -192,12 +202,13 @@ def _significant(
     a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, test: _Test
 ) -> dict[tuple[int, int], Match]:
     """One-to-one matches among pairs of a context in which `possible` pairs were possible."""
-    good = {pair: test.law.bits(s) for pair, s in scored.items() if test.passed(s, possible)}
+    least = test.least(possible)
+    good = {pair: test.law.bits(score) for pair, score in scored.items() if score >= least}
     return {pair: _match(pair, scored[pair], test.law, possible) for pair in _heaviest(good, a, b)}
 
 
 def _in_same_files(
-    a: Side, b: Side, every: dict[tuple[int, int], float], seeds: dict[tuple[int, int], Match], test: _Test
+    a: Side, b: Side, every: _Scored, seeds: dict[tuple[int, int], Match], test: _Test
 ) -> dict[tuple[int, int], Match]:
     """Matches among the candidates of file pairs that hold several, by E-value among those files' pairs."""
     left, right = {pair[0] for pair in seeds}, {pair[1] for pair in seeds}
@@ -205,27 +216,31 @@ def _in_same_files(
     files = {pair for pair, count in together.items() if count >= _TOGETHER}
     free_a = Counter(unit.unit.path for row, unit in enumerate(a.units) if row not in left)
     free_b = Counter(unit.unit.path for row, unit in enumerate(b.units) if row not in right)
+    possible = float(sum(free_a[path_a] * free_b[path_b] for path_a, path_b in files))
     near = {
         pair: score
-        for pair, score in every.items()
+        for pair, score in every.from_score(test.least(possible)).items()
         if (a.units[pair[0]].unit.path, b.units[pair[1]].unit.path) in files
         and pair[0] not in left
         and pair[1] not in right
     }
-    possible = float(sum(free_a[path_a] * free_b[path_b] for path_a, path_b in files))
     return _significant(a, b, near, possible, test)
 
 
 def _next_to(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
     """Pairs of neighbours of the same kind, and of members of the same classes."""
-    for graph_a, graph_b in ((a.graph.succ, b.graph.succ), (a.graph.pred, b.graph.pred)):
-        kinds: dict[str, list[int]] = defaultdict(list)
-        for neighbour, edge in graph_b[match[1]].items():
-            kinds[edge["kind"]].append(neighbour)
-        for neighbour, edge in graph_a[match[0]].items():
-            for opposite in kinds[edge["kind"]]:
-                yield neighbour, opposite
+    for around_a, around_b in _around(match, a, b):
+        for neighbour, kind in around_a.items():
+            for opposite, kind_b in around_b.items():
+                if kind_b == kind:
+                    yield neighbour, opposite
     yield from _members(match, a, b)
+
+
+def _around(pair: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[Mapping[int, str], Mapping[int, str]]]:
+    """Neighbours (and kinds of edges) of A's unit and of B's: those they lead to, those that lead to them."""
+    yield a.graph.successors[pair[0]], b.graph.successors[pair[1]]
+    yield a.graph.predecessors[pair[0]], b.graph.predecessors[pair[1]]
 
 
 def _members(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
@@ -238,19 +253,19 @@ def _members(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, in
 
 
 def _parents(row: int, side: Side) -> Iterable[int]:
-    return (p for p, edge in side.graph.pred[row].items() if edge["kind"] == "contains")
+    return (parent for parent, kind in side.graph.predecessors[row].items() if kind == "contains")
 
 
 def _contained(row: int, side: Side) -> list[int]:
-    return [member for member, edge in side.graph.succ[row].items() if edge["kind"] == "contains"]
+    return [member for member, kind in side.graph.successors[row].items() if kind == "contains"]
 
 
 def _parts(
-    a: Side, b: Side, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
+    test: _Test, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
 ) -> list[tuple[int, int]]:
     """Units without a partner that hold a good part of a unit that has one."""
     left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}
-    own_a, own_b = own_scores(a.bags), own_scores(b.bags)
+    own_a, own_b = test.common.own_a, test.common.own_b
     parts: list[tuple[int, int]] = []
     ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
     used: set[tuple[str, int]] = set()

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.copied.marks import Marked
 from benchmarks.accuracy.library import THRESHOLD, compared, side
 from detector.background import Background
+from detector.candidate.candidate import Candidates
 from detector.evidence.explanation import Explanations
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import law, own_scores, shared
+from detector.match.chance import Common, law, own_scores
 
 SIZES = ((2, 3), (4, 5), (6, 10), (11, 20), (21, 10_000))
 """classes of size, in statements"""
@@ -59,10 +60,10 @@ def _in_files(path: str, original: str, marked: Sequence[Marked], package_pairs:
     partners = {match.a: b.units[match.b] for match in reversed(matches)}
     whole = own_scores(a.bags)
     possible = float(len(a.units)) * len(b.units)
-    for pair in marked:
-        rows = pair.copy.row, pair.original.row
+    places = [(pair.copy.row, pair.original.row) for pair in marked]
+    held = Common.of(a.bags, b.bags).held(Candidates.of(places))
+    for pair, rows, score in zip(marked, places, held.tolist(), strict=True):
         partner = partners.get(rows[0])
-        score = float(shared(a.bags, b.bags, *rows)[1].sum())
         yield Result(
             pair=pair,
             found=rows in found,
