@@ -1,5 +1,6 @@
-"""The version of the installed distribution; pyproject.toml is the one place that states it."""
+"""The version of Uncrib, in the one place that states it; pyproject.toml takes it from here.
 
-from importlib.metadata import version
+Asking the installed distribution for it would load a parser of e-mail headers at every start.
+"""
 
-VERSION = version("uncrib")
+VERSION = "0.1.0"
