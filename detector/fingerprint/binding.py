@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,10 @@ class Scope:
     names: set[str] = field(default_factory=set)
     receiver: str = ""
     """first parameter of a method, where it stands for the instance or the class"""
-    fields: set[str] = field(default_factory=set)
+    subject: str = ""
+    """the receiver, or the parameter that takes its place in a function which works for a class"""
+    parameters: dict[str, set[str]] = field(default_factory=dict)
+    """names of the parameters, each with the attributes that are asked of it"""
 
     @property
     def path(self) -> tuple[Scope, ...]:
@@ -60,6 +64,8 @@ class Bindings:
     """import statements as written"""
     own: frozenset[str]
     """functions, classes, methods, attributes: what this repository can rename"""
+    pieces: Mapping[str, Scope]
+    """functions that the file defines once and calls at one place"""
 
 
 def bindings(syntax: Syntax) -> Bindings:
@@ -78,8 +84,9 @@ def bindings(syntax: Syntax) -> Bindings:
     for node in found.get("local.definition.parameter", ()):
         scope, name = around(node), _text(node)
         if not scope.names and _is_method(scope):
-            scope.receiver = name
+            scope.receiver = scope.subject = name
         scope.names.add(name)
+        scope.parameters[name] = set()
     for node in found.get("local.definition.var", ()):
         scope, name = around(node), _text(node)
         scope.names.add(name)
@@ -97,14 +104,32 @@ def bindings(syntax: Syntax) -> Bindings:
             if inner.parent:
                 inner.parent.names.add(name)
             own.add(name)
+    _hand_over(scopes, found, around)
     own |= _fields(found, around)
     _release(found, around)
+    _members(found, around)
     hooks = api().hooks
     imports = tuple(_imports(found.get("local.definition.import", ())))
     written = tuple(_text(node) for node in found.get("local.definition.import", ()))
     return Bindings(
-        tuple(scopes), imports, written, frozenset(n for n in own if n not in hooks and not _dunder(n))
+        tuple(scopes),
+        imports,
+        written,
+        frozenset(n for n in own if n not in hooks and not _dunder(n)),
+        _pieces(scopes, found),
     )
+
+
+def parameters_of(scope: Scope) -> tuple[tuple[str, Node | None], ...]:
+    """Names and defaults in order, without the receiver."""
+    given = scope.node.child_by_field_name("parameters")
+    found: list[tuple[str, Node | None]] = []
+    for parameter in given.named_children if given else []:
+        name = parameter if parameter.type == "identifier" else parameter.child_by_field_name("name")
+        name = name or next((child for child in parameter.named_children if child.type == "identifier"), None)
+        if name is not None and not parameter.is_extra:
+            found.append((_text(name), parameter.child_by_field_name("value")))
+    return tuple(found[1:] if scope.receiver and found and found[0][0] == scope.receiver else found)
 
 
 def _nested(root: Node, nodes: list[Node]) -> list[Scope]:
@@ -129,19 +154,85 @@ def _is_method(scope: Scope) -> bool:
     )
 
 
+def _hand_over(scopes: list[Scope], found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
+    """A function that a class takes for its method is one; one that is handed the receiver works like one."""
+    methods = {name for _, name in _aliases(found)}
+    places: dict[str, int] = {}
+    for node in found.get("local.reference.handed", ()):
+        name = _text(node)
+        if any(name == scope.receiver for scope in around(node).path):
+            given = node.parent
+            if given is not None and given.parent is not None:
+                places[_text(given.parent.named_children[0])] = given.named_children.index(node)
+    for scope in scopes:
+        if scope.kind == "function_definition" and not scope.receiver and scope.parameters:
+            if scope.name in methods:
+                scope.receiver = scope.subject = next(iter(scope.parameters))
+            elif scope.name in places:
+                scope.subject = dict(enumerate(scope.parameters)).get(places[scope.name], "")
+
+
 def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[str]:
-    """Attributes assigned on a receiver; they belong to the class."""
+    """Attributes assigned on a receiver, or what takes its place: they belong to the class."""
     fields: set[str] = set()
     for node in found.get("local.definition.field", ()):
         target = node.parent
         receiver = target.child_by_field_name("object") if target else None
         scope: Scope | None = around(node)
-        while scope and not scope.receiver:
+        while scope and not scope.subject:
             scope = scope.parent
-        if scope and scope.parent and receiver and _text(receiver) == scope.receiver:
+        if scope and receiver and _text(receiver) == scope.subject:
             fields.add(_text(node))
-            scope.parent.fields.add(_text(node))
     return fields
+
+
+def _members(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
+    """Attributes that are asked of parameters, in the function itself or in one within it."""
+    objects, members = found.get("local.reference.object", ()), found.get("local.reference.member", ())
+    for node, member in zip(objects, members, strict=True):
+        name = _text(node)
+        scope: Scope | None = around(node)
+        while scope and name not in scope.names:
+            scope = scope.parent
+        if scope and name in scope.parameters:
+            scope.parameters[name].add(_text(member))
+
+
+def _pieces(scopes: list[Scope], found: dict[str, list[Node]]) -> dict[str, Scope]:
+    """Functions defined once and called once: where they were cut off is their author's choice."""
+    calls = Counter(_text(node) for node in found.get("local.reference.call", ()))
+    named: dict[str, list[Scope]] = {}
+    for scope in scopes:
+        if scope.kind == "function_definition":
+            named.setdefault(scope.name, []).append(scope)
+    for alias, name in _aliases(found):
+        named[alias] = [*named.get(alias, ()), *named.get(name, ())]
+    return {
+        name: same[0]
+        for name, same in named.items()
+        if len(same) == calls[name] == 1
+        and name not in api().hooks
+        and not _dunder(name)
+        and same[0].parent
+        and same[0].parent.kind in ("module", "class_definition")
+        and _is_plain(same[0])
+    }
+
+
+def _aliases(found: dict[str, list[Node]]) -> Iterator[tuple[str, str]]:
+    """`name = function` in the body of a class."""
+    pairs = zip(found.get("local.reference.alias", ()), found.get("local.reference.method", ()), strict=True)
+    return ((_text(alias), _text(name)) for alias, name in pairs)
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Does the function run as written: no decorator but those for methods, and no generator?"""
+    around = scope.node.parent
+    if around is not None and around.type == "decorated_definition":
+        names = {_text(child).lstrip("@ ") for child in around.named_children if child.type == "decorator"}
+        if not names <= {"staticmethod", "classmethod"}:
+            return False
+    return "yield" not in captures("returns", scope.node)
 
 
 def _release(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:

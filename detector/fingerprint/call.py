@@ -77,9 +77,10 @@ class Calls(Expressions):
     def method(self, function: Node, given: Node) -> Term:  # noqa: PLR0911  one for each kind of callee
         """`object.name(arguments)`."""
         target, name = split(function)
-        if self.is_receiver(target):
+        subject = self.subject(target)
+        if subject is not None:
             if name in self.own_names and name not in self.known.hooks:
-                return self.own_call(name, self.env.get(f".{name}", VARIABLE), self.arguments(given))
+                return self.own_call(name, self.env.get(f"{subject}.{name}", VARIABLE), self.arguments(given))
             return self.outside(f".{name}", self.arguments(given, VARIABLE))
         base = self.value(target)
         fact = base.fact
@@ -136,19 +137,19 @@ class Calls(Expressions):
         values.update((name, value) for name, value in given.keywords)
         if len(given.positional) > len(helper.parameters):
             return None
-        state = (self.env, self.locals, self.enclosing, self.module, self.receiver)
-        self.env, self.module, self.receiver = {}, helper.module, helper.scope.receiver
+        state = (self.env, self.locals, self.enclosing, self.module)
+        self.env, self.module = {}, helper.module
         self.locals, self.enclosing = helper.scope.names, []
         self.inlined += 1
         try:
             for name, fallback in helper.parameters:
                 if name not in values:
                     values[name] = self.value(fallback) if fallback is not None else VARIABLE
-            self.env = values
+            self.env = self.subjects(helper.scope) | values
             return self.value(helper.body)
         finally:
             self.inlined -= 1
-            self.env, self.locals, self.enclosing, self.module, self.receiver = state
+            self.env, self.locals, self.enclosing, self.module = state
             self.pending.clear()
 
     # The outside

@@ -63,8 +63,7 @@ class Expressions:
         self.own_names = own_names
         self.locals = scope.names if scope.kind == "function_definition" else frozenset[str]()
         self.enclosing = [outer.names for outer in scope.path[1:-1] if outer.kind == "function_definition"]
-        self.receiver = next((outer.receiver for outer in reversed(scope.path) if outer.receiver), "")
-        self.env: dict[str, Term] = {}
+        self.env: dict[str, Term] = self.subjects(scope)
         self.record = Record()
         self.pending: list[str] = []
         self.place = 0
@@ -182,16 +181,33 @@ class Expressions:
             and attribute not in self.known.hooks
         )
 
-    def is_receiver(self, node: Node) -> bool:
-        """Is this the method's `self` or `cls`?"""
-        return bool(self.receiver) and node.type == "identifier" and text(node) == self.receiver
+    def subjects(self, scope: Scope) -> dict[str, Term]:
+        """The objects on whose behalf a function works, as values: a method's receiver, also of a method
+        around, and each parameter that is asked for an attribute of the repository's own.
+        """
+        found: dict[str, Term] = {}
+        for outer in scope.path:
+            if outer.kind == "function_definition":
+                found = {name: term for name, term in found.items() if name not in outer.names}
+                for name, asked in outer.parameters.items():
+                    if name == outer.subject or any(map(self.is_own, asked)):
+                        found[name] = VARIABLE._replace(fact=("subject", name))
+        return found
+
+    def subject(self, node: Node) -> str | None:
+        """Which subject a name stands for; None where it is another value."""
+        if node.type != "identifier":
+            return None
+        term = self.env.get(text(node))
+        return term.fact[1] if term is not None and term.fact and term.fact[0] == "subject" else None
 
     def member(self, node: Node) -> Term:
         """`object.attribute`, read."""
         target, attribute = split(node)
-        if self.is_receiver(target):
+        subject = self.subject(target)
+        if subject is not None:
             self.pending.append(f".{attribute}")
-            known = self.env.get(f".{attribute}")
+            known = self.env.get(f"{subject}.{attribute}")
             if known is not None:
                 return known
             return VARIABLE if attribute in self.own_names else self.attribute(attribute, VARIABLE)

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.fingerprint.api import api
-from detector.fingerprint.binding import Bindings, Scope, bindings
+from detector.fingerprint.binding import Bindings, Scope, bindings, parameters_of
 from detector.fingerprint.call import Helper
 from detector.fingerprint.expression import text
 from detector.fingerprint.module import Module, Roots, module
+from detector.fingerprint.piece import Pieces
 from detector.fingerprint.statement import Statements
 from detector.fingerprint.term import Term
 from detector.unit.source import Source
@@ -119,7 +120,7 @@ def helpers_of(declared: Iterable[Declared], roots: Roots) -> dict[str, Helper]:
             written = text(scope.node)
             if bodies.setdefault(scope.name, written) == written:
                 values = values or module(file.syntax.source.path, file.found, roots)
-                helpers[scope.name] = Helper(scope, values, _parameters(scope), body)
+                helpers[scope.name] = Helper(scope, values, parameters_of(scope), body)
     return {
         name: helper
         for name, helper in helpers.items()
@@ -133,7 +134,7 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
     names = module(source.path, file.found, world.roots)
     top = file.found.scopes[0]
     units: list[Fingerprint] = []
-    walk = Statements(top, names, world.own, world.helpers)
+    walk = Pieces(top, names, world.own, world.helpers, file.found.pieces)
     walk.block(top.node)
     units.append(
         _finished(walk, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob))
@@ -150,7 +151,7 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
 
 
 def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> Fingerprint:
-    walk = Statements(scope, names, world.own, world.helpers)
+    walk = Pieces(scope, names, world.own, world.helpers, file.found.pieces)
     node = scope.node
     walk.begin(node)
     body = node.child_by_field_name("body")
@@ -175,7 +176,7 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
             walk.parameters(given)
     if body is not None:
         walk.block(body)
-    parameters = tuple(name for name, _ in _parameters(scope)) if kind != "class" else ()
+    parameters = tuple(name for name, _ in parameters_of(scope)) if kind != "class" else ()
     unit = Unit(
         file.syntax.source.path,
         scope.qualified,
@@ -231,18 +232,6 @@ def _returned(scope: Scope) -> Node | None:
     if len(statements) != 1 or statements[0].type != "return_statement":
         return None
     return next((child for child in statements[0].named_children if not child.is_extra), None)
-
-
-def _parameters(scope: Scope) -> tuple[tuple[str, Node | None], ...]:
-    """Names and defaults in order, without the receiver."""
-    given = scope.node.child_by_field_name("parameters")
-    found: list[tuple[str, Node | None]] = []
-    for parameter in given.named_children if given else []:
-        name = parameter if parameter.type == "identifier" else parameter.child_by_field_name("name")
-        name = name or next((child for child in parameter.named_children if child.type == "identifier"), None)
-        if name is not None and not parameter.is_extra:
-            found.append((text(name), parameter.child_by_field_name("value")))
-    return tuple(found[1:] if scope.receiver and found and found[0][0] == scope.receiver else found)
 
 
 def _first_line(node: Node) -> int:

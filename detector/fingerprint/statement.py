@@ -157,7 +157,7 @@ class Statements(Containers):
             return True
         first = next(iter(self.parts(given)), None)
         said = first is not None and first.type in ("string", "concatenated_string")
-        return name in self.known.logger_methods and said and base is VARIABLE
+        return name in self.known.logger_methods and said and base[:4] == VARIABLE[:4]
 
     def assignment(self, node: Node) -> bool:
         """`a = b = value`, with or without an annotation."""
@@ -199,8 +199,9 @@ class Statements(Containers):
         """Also attributes and items are targets."""
         if target.type == "attribute":
             base, name = split(target)
-            if self.is_receiver(base):
-                self.env[f".{name}"] = value
+            subject = self.subject(base)
+            if subject is not None:
+                self.env[f"{subject}.{name}"] = value
                 if value.node >= 0:
                     self.record.names.append(f".{name}")
                     self.record.nodes.append(value.node)

@@ -52,3 +52,13 @@
 ; names that belong to an outer scope
 (global_statement (identifier) @local.outer.global)
 (nonlocal_statement (identifier) @local.outer.nonlocal)
+
+; functions that a class takes as methods, and what is handed to functions
+(class_definition body: (block
+  (expression_statement (assignment left: (identifier) @local.reference.alias right: (identifier) @local.reference.method))))
+(call function: (identifier) arguments: (argument_list (identifier) @local.reference.handed))
+
+; what is asked of a name, and what is called
+(attribute object: (identifier) @local.reference.object attribute: (identifier) @local.reference.member)
+(call function: (identifier) @local.reference.call)
+(call function: (attribute attribute: (identifier) @local.reference.call))

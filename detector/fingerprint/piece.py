@@ -1,0 +1,145 @@
+"""Pieces: a function that its file calls at one place is walked there, as if it had never been cut off.
+
+Whether twenty statements stand in one function or in four is the author's choice, and the first thing that a
+copier changes. Every unit keeps its own terms; its caller has them as well, over the caller's values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detector.fingerprint.binding import Scope, parameters_of
+from detector.fingerprint.call import Arguments, Helpers
+from detector.fingerprint.expression import split, text
+from detector.fingerprint.module import Module
+from detector.fingerprint.statement import Statements
+from detector.fingerprint.term import NONE, VARIABLE, Term
+from detector.unit.tree import captures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tree_sitter import Node
+
+_DEPTH = 4
+"""pieces within pieces"""
+
+
+class Pieces(Statements):
+    """The walk of one unit, through the pieces that were cut off from it."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        module: Module,
+        own_names: frozenset[str],
+        helpers: Helpers,
+        pieces: Mapping[str, Scope],
+    ) -> None:
+        super().__init__(scope, module, own_names, helpers)
+        self.pieces = pieces if scope.kind == "function_definition" else {}
+        self.within: list[Scope] = [scope]
+
+    def begin(self, node: Node) -> None:
+        """Statements of a piece stand under the lines of its call."""
+        if len(self.within) == 1:
+            super().begin(node)
+
+    def call(self, node: Node) -> Term:
+        """A call; that of a piece is what the piece gives back."""
+        piece = self.piece(node) if self.pieces else None
+        if piece is None or not _is_straight(piece):
+            return super().call(node)
+        return self.walked(piece, node, tail=False)
+
+    def returned(self, node: Node) -> None:
+        """`return piece(...)`: whatever the piece returns, on every way there."""
+        piece = self.piece(node) if self.pieces and node.type == "call" else None
+        if piece is None:
+            super().returned(node)
+        else:
+            self.walked(piece, node, tail=True)
+
+    def piece(self, node: Node) -> Scope | None:
+        """The piece that is called by its name, or on the subject, with arguments that plainly fit."""
+        function, given = node.child_by_field_name("function"), node.child_by_field_name("arguments")
+        if function is None or given is None or len(self.within) > _DEPTH:
+            return None
+        if function.type == "identifier":
+            name = text(function)
+            if self.lookup(name).fact != ("own", name):
+                return None
+        elif function.type == "attribute":
+            target, name = split(function)
+            if self.subject(target) is None:
+                return None
+        else:
+            return None
+        piece = self.pieces.get(name)
+        return piece if piece and piece not in self.within and _fits(piece, self.parts(given)) else None
+
+    def walked(self, piece: Scope, node: Node, tail: bool) -> Term:
+        """Walk a piece over the caller's values. What it changes of a subject stays changed."""
+        function, body = self.parts(node)[0], piece.node.child_by_field_name("body")
+        given = self.arguments(self.parts(node)[-1])
+        values = self.given(piece, given)
+        if function.type == "attribute" and piece.receiver:
+            values[piece.receiver] = self.value(split(function)[0])
+        self.record.calls.add(piece.name)
+        outer = self.env, self.locals, self.enclosing
+        self.env = {name: term for name, term in self.env.items() if "." in name} | values
+        self.locals, self.enclosing = frozenset(piece.names), []
+        self.within.append(piece)
+        try:
+            return self.outcome(body, tail) if body is not None else NONE
+        finally:
+            self.within.pop()
+            changed = {name: term for name, term in self.env.items() if "." in name}
+            self.env, self.locals, self.enclosing = outer
+            self.env.update(changed)
+
+    def given(self, piece: Scope, given: Arguments) -> dict[str, Term]:
+        """Values of a piece's parameters by name."""
+        parameters = parameters_of(piece)
+        values = dict(zip((name for name, _ in parameters), given.positional, strict=False))
+        values.update(given.keywords)
+        for name, fallback in parameters:
+            if name not in values:
+                values[name] = self.value(fallback) if fallback is not None else VARIABLE
+        return {name: value for name, value in values.items() if value[:5] != VARIABLE[:5]}
+
+    def outcome(self, body: Node, tail: bool) -> Term:
+        """Run a piece's statements; what its last one returns, unless it returns for the caller (`tail`)."""
+        if tail:
+            self.block(body)
+            return NONE
+        for child in body.named_children:
+            if child.type != "return_statement":
+                self.run(child)
+                continue
+            for value in self.parts(child):
+                if value.type in ("expression_list", "tuple"):
+                    elements = [self.value(part) for part in self.parts(value)]
+                    return VARIABLE._replace(fact=("elements", elements))
+                return self.value(value)
+        return NONE
+
+
+def _fits(piece: Scope, given: list[Node]) -> bool:
+    """Does every argument plainly have its parameter?"""
+    names = [name for name, _ in parameters_of(piece)]
+    keywords = [text(part.named_children[0]) for part in given if part.type == "keyword_argument"]
+    splats = any(part.type in ("list_splat", "dictionary_splat", "for_in_clause") for part in given)
+    return (
+        not splats
+        and set(names) | {piece.receiver} >= set(piece.parameters)
+        and len(given) <= len(names)
+        and set(keywords) <= set(names[len(given) - len(keywords) :])
+    )
+
+
+def _is_straight(piece: Scope) -> bool:
+    """Does the piece return at its end alone, if at all?"""
+    body = piece.node.child_by_field_name("body")
+    returns = captures("returns", piece.node).get("return", [])
+    return not returns or (len(returns) == 1 and body is not None and returns[0] == body.named_children[-1])

@@ -1,0 +1,4 @@
+; Where a function hands back values.
+
+(return_statement) @return
+(yield) @yield
