@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from sides import Files, details, opened, snapshots
+from spellchecker import SpellChecker
 
 from detector.evidence.finding import Evidence, Finding
 from detector.evidence.leftover.prose import alike
+from detector.evidence.leftover.spelling import LEAST_USE, common_words
 from detector.evidence.leftovers import find, number_bits
 from detector.evidence.registry import Context
 
@@ -74,6 +76,18 @@ def test_messages_and_prompts_survive_rewrapping(tmp_path: Path) -> None:
 def test_other_forms_of_a_word_are_no_mistakes(tmp_path: Path) -> None:
     code = "# normalise the embeddings and initialise colours, doesnt matter\nx = 1\n"
     assert "misspelling" not in kinds(compare(tmp_path, {"a.py": code}, {"b.py": code}))
+
+
+def test_common_words_are_those_of_the_dictionary_that_texts_use_often() -> None:
+    dictionary = SpellChecker()
+    often = {word for word in dictionary if dictionary[word] >= LEAST_USE}
+    assert sorted(often, key=lambda word: (-dictionary[word], word)) == list(common_words())
+
+
+@pytest.mark.parametrize("slip", ["langauge", "languge", "languuage", "lanhuage"])
+def test_one_slip_of_each_kind_is_a_mistake(tmp_path: Path, slip: str) -> None:
+    code = {"a.py": f"# the {slip}\nx = 1\n"}
+    assert f"{slip} (for language)" in titled(compare(tmp_path, code, code), "misspelt alike").title
 
 
 def test_a_paraphrased_docstring_is_found_by_its_shingles(tmp_path: Path) -> None:
