@@ -138,26 +138,25 @@ def test_settings_of_two_packages_are_more_common_than_those_of_one(shelf: Shelf
 
 
 def test_a_function_of_two_packages_explains_a_match_and_names_both(shelf: Shelf) -> None:
-    pair = (unit("TextWrapper._wrap_chunks", "textwrap"),) * 2
-    [explanations] = shelf.background.commons.explain([pair])
+    shared = unit("TextWrapper._wrap_chunks", "textwrap")
+    [explanations] = shelf.background.commons.explain([shared])
     assert explanations[0].share == pytest.approx(1.0)
     assert explanations[0].packages == ("alpha", "beta")
     assert explanations[0].name.endswith("textwrap.TextWrapper._wrap_chunks")
 
 
 def test_a_function_of_one_package_explains_nothing(shelf: Shelf) -> None:
-    pair = (unit("HtmlDiff._split_line", "difflib"),) * 2
-    assert shelf.background.commons.explain([pair]) == [()]
+    shared = unit("HtmlDiff._split_line", "difflib")
+    assert shelf.background.commons.explain([shared]) == [()]
 
 
 def test_packages_that_carry_over_other_peoples_models_are_one_witness_together(shelf: Shelf) -> None:
-    pair = (unit("_PlistWriter.write_dict", "plistlib"),) * 2
-    assert shelf.background.commons.explain([pair]) == [()]
+    shared = unit("_PlistWriter.write_dict", "plistlib")
+    assert shelf.background.commons.explain([shared]) == [()]
 
 
 def test_a_function_of_a_core_library_explains_by_itself(shelf: Shelf) -> None:
-    pair = (unit("Cmd.columnize", "cmd"),) * 2
-    [explanations] = shelf.background.commons.explain([pair])
+    [explanations] = shelf.background.commons.explain([unit("Cmd.columnize", "cmd")])
     assert explanations[0].packages == ("delta",)
 
 
@@ -169,13 +168,14 @@ def test_a_package_that_is_one_of_the_sides_bears_no_witness(shelf: Shelf) -> No
     ]
     kin = commons.kin(np.concatenate(side))
     assert kin == ("delta",)
-    assert commons.explain([(unit("Cmd.columnize", "cmd"),) * 2], kin) == [()]
+    assert commons.explain([unit("Cmd.columnize", "cmd")], kin) == [()]
 
 
 def test_each_match_has_its_own_explanation(shelf: Shelf) -> None:
     known, unknown = unit("TextWrapper._wrap_chunks", "textwrap"), unit("HtmlDiff._split_line", "difflib")
-    found = shelf.background.commons.explain([(unknown, unknown), (known, known), (known, unknown)])
+    found = shelf.background.commons.explain([unknown, known, np.intersect1d(known, unknown)])
     assert [len(explanations) > 0 for explanations in found] == [False, True, False]
+    assert shelf.background.commons.explain([]) == []
 
 
 def test_info_states_what_it_holds(shelf: Shelf) -> None:

@@ -119,10 +119,10 @@ def test_what_is_in_everybodys_files_carries_fewer_bits(kind: Kind, common: str,
 
 def test_a_routine_that_everybody_knows_is_explained_by_the_libraries_that_hold_it() -> None:
     unit = terms(RANDOM_RESIZED_CROP)
-    [explanations] = Background.open().commons.explain([(unit, unit)])
+    [explanations] = Background.open().commons.explain([unit])
     assert any("torchvision" in explanation.packages for explanation in explanations)
 
 
 def test_a_routine_that_nobody_published_is_not_explained() -> None:
     unit = terms(OWN_INVENTION)
-    assert Background.open().commons.explain([(unit, unit)]) == [()]
+    assert Background.open().commons.explain([unit]) == [()]

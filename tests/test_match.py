@@ -13,8 +13,7 @@ from detector.candidate.candidate import Candidates
 from detector.fingerprint.workers import fingerprint_files
 from detector.match.alignment import align, pair_nodes
 from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
-from detector.match.correspondence import Match, Side, correspond
-from detector.match.model import Site
+from detector.match.correspondence import Match, Matches, Side, Significance, correspond
 from detector.match.relation import relations
 from detector.match.rename import Vote, rename_map
 
@@ -29,6 +28,10 @@ def side(**files: str) -> Side:
 def every(a: Side, b: Side) -> Candidates:
     left, right = np.meshgrid(np.arange(len(a.units)), np.arange(len(b.units)), indexing="ij")
     return Candidates(left.ravel(), right.ravel())
+
+
+def corresponding(a: Side, b: Side, threshold: float) -> Matches:
+    return correspond(a, b, every(a, b), Significance(Common.of(a.bags, b.bags), law(), threshold))
 
 
 def test_bits_and_e_value_say_the_same() -> None:
@@ -119,7 +122,7 @@ def named(a: Side, b: Side, match: Match) -> tuple[str, str]:
 
 def test_partners_are_chosen_one_to_one() -> None:
     a, b = side(m=CODE), side(m=CODE.replace("head", "h").replace("tail", "t").replace("both", "b"))
-    found = [named(a, b, match) for match in correspond(a, b, every(a, b), law(), 0.01).matches]
+    found = [named(a, b, match) for match in corresponding(a, b, 0.01).matches]
     assert {("head", "h"), ("tail", "t")} <= set(found)
     assert len({left for left, _ in found}) == len(found) == len({right for _, right in found})
 
@@ -127,16 +130,14 @@ def test_partners_are_chosen_one_to_one() -> None:
 def test_of_two_equal_partners_the_one_with_matching_neighbours_wins() -> None:
     twin = CODE.split("def tail", maxsplit=1)[0].replace("head", "tail_spare")
     a, b = side(m=CODE), side(a_first=twin, z=CODE)
-    found = {
-        match.a: match.b for match in correspond(a, b, every(a, b), law(), 0.01).matches if not match.part
-    }
+    found = {match.a: match.b for match in corresponding(a, b, 0.01).matches if not match.part}
     row = next(i for i, unit in enumerate(a.units) if unit.unit.name == "head")
     assert b.units[found[row]].unit.path == "z.py"
 
 
 def test_a_stricter_threshold_keeps_less() -> None:
     a, b = side(m=CODE), side(m=CODE)
-    kept = [len(correspond(a, b, every(a, b), law(), e).matches) for e in (1e-300, 0.01)]
+    kept = [len(corresponding(a, b, e).matches) for e in (1e-300, 0.01)]
     assert kept[0] == 0 < kept[1]
 
 
@@ -174,7 +175,7 @@ def test_relations_are_calls_containment_inheritance_and_instantiation() -> None
 
 
 def vote(a: str, b: str, line: int, kind: str = "variable") -> Vote:
-    return Vote(kind, a, b, Site("a.py", line, "b.py", line))
+    return Vote(kind, a, b, ("a.py", line, "b.py", line))
 
 
 def test_the_rename_map_counts_sites_that_agree_and_that_contradict() -> None:

@@ -18,8 +18,8 @@ from detector.candidate.bag import bags
 from detector.candidate.candidate import candidates
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
-from detector.match.chance import law
-from detector.match.correspondence import Matches, Side, correspond
+from detector.match.chance import Common, law
+from detector.match.correspondence import Matches, Side, Significance, correspond
 from detector.match.relation import relations
 from detector.options import Options
 from detector.snapshot import open_snapshot
@@ -57,7 +57,8 @@ def side(path: str) -> Side:
 def compared(a: str, b: str) -> Matches:
     """What the comparison of two files reports at the default threshold."""
     left, right = side(a), side(b)
-    return correspond(left, right, candidates(left.bags, right.bags), law(), THRESHOLD)
+    test = Significance(Common.of(left.bags, right.bags), law(), THRESHOLD)
+    return correspond(left, right, candidates(left.bags, right.bags), test)
 
 
 def pooled(paths: Iterable[str]) -> list[Fingerprint]:

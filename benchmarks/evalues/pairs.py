@@ -114,7 +114,7 @@ def _compared(a: Package, b: Package, background: Background) -> Chance:
     units = [(int(candidates.a[row]), int(candidates.b[row])) for row in rows]
     common = [terms for terms, _ in Common.of(a.bags, b.bags).shared(Candidates.of(units))]
     kin = {*background.commons.kin(a.bags.terms), *background.commons.kin(b.bags.terms)}
-    explained = background.commons.explain([(terms, terms) for terms in common], kin) if common else []
+    explained = background.commons.explain(common, kin)
     return Chance(
         a.name,
         b.name,

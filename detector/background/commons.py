@@ -3,9 +3,9 @@
 Two people who know a published routine write it alike, and no term of it is rare by their doing. So the
 background keeps a sketch of each function family that two or more unrelated packages carry, and of the
 functions of the core libraries. A family explains a match of A and B as well as they explain each other
-when A and B have as much in common with it as among themselves:
+when it holds all that they have in common:
 
-    share = min(bits of A and the family, bits of B and the family) / bits of A and B
+    share = bits of A and B and the family / bits of A and B
 
 A sketch holds the informative terms whose hash falls into a sampled part, the same part for all (FracMinHash:
 Irber et al. 2022), halved until a large function fits; so shares can be estimated between any two.
@@ -49,7 +49,7 @@ _FILTER_BITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A family that has in common with both sides of a match `share` of what they share (1: as much)."""
+    """A family that holds `share` of what the two sides of a match share (1: all)."""
 
     share: float
     name: str
@@ -108,28 +108,24 @@ class Commons:
         return len(self.ranks)
 
     def explain(
-        self, pairs: Sequence[tuple[Hashes, Hashes]], kin: Collection[str] = (), least: float = 0.7
+        self, matches: Sequence[Hashes], kin: Collection[str] = (), least: float = 0.7
     ) -> list[tuple[Explanation, ...]]:
-        """For each pair of units (their terms) the families with a share of at least `least`, best first.
+        """For each match (the terms that its units share) the families with a share of at least `least`,
+        best first.
 
         Packages in `kin` bear no witness: what is left must still be a core library, or two packages
-        that are unrelated. Pairs without informative terms in common have no explanation.
+        that are unrelated. Matches without informative terms have no explanation.
         """
-        if not pairs:
-            return []
-        shared = sample([np.intersect1d(a, b) for a, b in pairs], self.table)
-        totals, counts = _by_rank(shared, len(pairs))
-        codes, bits = self._overlaps(sample([unit for pair in pairs for unit in pair], self.table))
-        families, units = codes // (2 * len(pairs)), codes % (2 * len(pairs))
-        both = np.flatnonzero((codes[1:] == codes[:-1] + 1) & (units[1:] % 2 == 1))
-        families, units, bits = families[both], units[both] // 2, np.minimum(bits[both], bits[both + 1])
+        shared = sample(matches, self.table)
+        totals, counts = _by_rank(shared, len(matches))
+        families, units, bits = self._overlaps(shared)
         ranks = self.ranks[families]
         known = (totals[ranks, units] > 0) & ((counts[ranks, units] >= LEAST_SAMPLED) | (ranks == 0))
         families, units, ranks, bits = (column[known] for column in (families, units, ranks, bits))
         shares = bits / totals[ranks, units]
         chosen = np.flatnonzero(shares >= least)
         names = unpacked(self.names.tobytes()) if len(chosen) else ()
-        found: list[list[Explanation]] = [[] for _ in pairs]
+        found: list[list[Explanation]] = [[] for _ in matches]
         for at in chosen[np.argsort(-shares[chosen], kind="stable")].tolist():
             packages = self._witnesses(int(families[at]), frozenset(kin))
             if packages:
@@ -146,8 +142,8 @@ class Commons:
         shares = held / np.maximum(np.diff(self.kin_starts.astype(np.int64)), 1)
         return tuple(self.packages[at] for at in np.flatnonzero(shares >= KIN_SHARE))
 
-    def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Bits that units share with families: codes (family * units + unit), ascending, and the bits."""
+    def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Families and units that have terms in common, and the bits of these; by family, then by unit."""
         places = _places(self.terms, terms.keys)
         hits = self.terms[places]
         first = np.searchsorted(terms.keys, hits)
@@ -155,7 +151,9 @@ class Commons:
         families = np.repeat(np.searchsorted(self.starts, places, "right") - 1, repeats)
         rows = np.repeat(first - np.cumsum(repeats) + repeats, repeats) + np.arange(repeats.sum())
         codes, inverse = np.unique(families * terms.count + terms.units[rows], return_inverse=True)
-        return codes, np.bincount(inverse.reshape(-1), terms.bits[rows], len(codes)).astype(np.float64)
+        families, units = np.divmod(codes, max(1, terms.count))
+        bits = np.bincount(inverse.reshape(-1), terms.bits[rows], len(codes))
+        return families, units, bits.astype(np.float64)
 
     def _witnesses(self, family: int, kin: frozenset[str]) -> tuple[str, ...]:
         """Names of the packages that bear witness for a family; empty if they do not suffice."""

@@ -35,6 +35,11 @@ class Bags:
         chosen = slice(self.starts[unit], self.starts[unit + 1])
         return self.terms[chosen], self.bits[chosen]
 
+    def rarity(self, unit: int, terms: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """Bits of some terms that a unit holds, in the order given."""
+        held, bits = self.of(unit)
+        return bits[np.searchsorted(held, terms)]
+
     @property
     def owners(self) -> NDArray[np.int64]:
         """The unit of each term."""

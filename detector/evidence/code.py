@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,18 @@ from detector.evidence.finding import (
 )
 from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint
+from detector.fingerprint.term import LEVELS
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Pairing, align, pair_nodes
-from detector.match.chance import Law, law, own_scores
-from detector.match.correspondence import Match, Matches, Side, correspond
+from detector.match.chance import Common, law
+from detector.match.correspondence import Match, Matches, Side, Significance, correspond
 from detector.match.relation import relations
 from detector.match.rename import Vote, rename_map, votes
 from detector.snapshot.model import Notice, Snapshot
 from detector.unit.source import read_source
 
 _REASONS = 5
+_EXACT = {level for level, name in enumerate(LEVELS) if name.startswith("exact")}
 _FEWEST_NODES = 3
 """a unit with fewer dataflow nodes says nothing"""
 _SCALE: tuple[tuple[float, Strength], ...] = (
@@ -54,10 +57,7 @@ class Comparison:
     texts_a: dict[str, list[str]]
     texts_b: dict[str, list[str]]
     background: Background
-    law: Law
-    own_a: NDArray[np.float64]
-    own_b: NDArray[np.float64]
-    """scores of units with themselves"""
+    common: Common
 
 
 def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
@@ -67,24 +67,21 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     prints_a, prints_b, *upstreams = sides
     context.progress("match", 0, 1)
     side_a, side_b = _side(prints_a, background), _side(prints_b, background)
-    matches = correspond(
-        side_a, side_b, candidates(side_a.bags, side_b.bags), law(), context.options.threshold
-    )
+    common, pairs = Common.of(side_a.bags, side_b.bags), candidates(side_a.bags, side_b.bags)
+    matches = correspond(side_a, side_b, pairs, Significance(common, law(), context.options.threshold))
     compared = Comparison(
         side_a,
         side_b,
         _texts(a, side_a, matches, "a"),
         _texts(b, side_b, matches, "b"),
         background,
-        law(),
-        own_scores(side_a.bags),
-        own_scores(side_b.bags),
+        common,
     )
     held = [
         (upstream.label, bags(prints.fingerprints, background.bits))
         for upstream, prints in zip(context.upstreams, upstreams, strict=True)
     ]
-    explanations = Explanations.of(side_a.bags, side_b.bags, held, background)
+    explanations = Explanations.of(common, held, background)
     findings, found_votes = _findings(compared, matches, explanations)
     renames = _named(rename_map(found_votes), compared, matches)
     context.progress("match", 1, 1)
@@ -93,8 +90,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         renames=renames,
         notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
         graph=_graph(compared, matches),
-        extent_a=_extent(prints_a, compared.own_a, [(m.a, m.held) for m in matches.matches]),
-        extent_b=_extent(prints_b, compared.own_b, [(m.b, m.held) for m in matches.matches]),
+        extent_a=_extent(prints_a, compared.common.own_a, [(m.a, m.held) for m in matches.matches]),
+        extent_b=_extent(prints_b, compared.common.own_b, [(m.b, m.held) for m in matches.matches]),
         chance_findings=matches.chance_findings,
     )
 
@@ -138,7 +135,7 @@ def _findings(
 
 def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> tuple[Finding, list[Vote]]:
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
-    pairing = pair_nodes(unit_a, unit_b, compared.background.bits)
+    pairing = pair_nodes(unit_a, unit_b, partial(compared.a.bags.rarity, match.a))
     cast = votes(unit_a, unit_b, pairing)
     lines = align(unit_a, unit_b, pairing)
     weight = sum(line.weight for line in lines) or 1.0
@@ -158,8 +155,8 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         explained_by=explained,
         reasons=_reasons(compared, unit_a, unit_b, pairing),
         details={
-            "share_a": _share(match.held, compared.own_a[match.a]),
-            "share_b": _share(match.held, compared.own_b[match.b]),
+            "share_a": _share(match.held, compared.common.own_a[match.a]),
+            "share_b": _share(match.held, compared.common.own_b[match.b]),
         },
     ), cast
 
@@ -183,15 +180,14 @@ def _transformations(
     text_a, text_b = _text(compared.texts_a, a), _text(compared.texts_b, b)
     part: tuple[Transformation, ...] = ()
     if match.part:
-        part = ("split",) if compared.own_a[match.a] > compared.own_b[match.b] else ("merged",)
+        part = ("split",) if compared.common.own_a[match.a] > compared.common.own_b[match.b] else ("merged",)
     if text_a and text_a == text_b:
         return ("identical", *part)
     same = set(a.terms[:, 2].tolist()) == set(b.terms[:, 2].tolist())
     names_same = a.names == b.names and a.unit.name.rpartition(".")[2] == b.unit.name.rpartition(".")[2]
     if same:
         return ("reformatted" if names_same else "renamed", *part)
-    exact = float(np.mean(pairing.level <= 2)) if len(pairing.level) else 0.0
-    if exact < 0.35:
+    if sum(level in _EXACT for level in pairing.level) / max(1, len(pairing.level)) < 0.35:
         return ("restructured", "ported", *part) if _frameworks_differ(a, b) else ("restructured", *part)
     changed: tuple[Transformation, ...] = ("restructured",) if names_same else ("renamed", "restructured")
     return (*changed, *part)
@@ -213,20 +209,22 @@ def _reasons(compared: Comparison, a: Fingerprint, b: Fingerprint, pairing: Pair
     functions = compared.background.functions
     seen: set[int] = set()
     reasons: list[Reason] = []
-    rarity = compared.background.bits(a.terms[pairing.a, pairing.level].view(np.uint64))
-    for at in np.argsort(-rarity, kind="stable").tolist():
-        place = int(a.places[pairing.a[at]])
-        if place in seen or len(reasons) == _REASONS:
+    places = a.places[pairing.a].tolist()
+    for at in sorted(range(len(places)), key=pairing.bits.__getitem__, reverse=True):
+        if places[at] in seen:
             continue
-        seen.add(place)
-        line_a = int(a.statements[place, 0])
+        if len(reasons) == _REASONS:
+            break
+        seen.add(places[at])
+        rarity = pairing.bits[at]
+        line_a = int(a.statements[places[at], 0])
         line_b = int(b.statements[b.places[pairing.b[at]], 0])
         written = compared.texts_a.get(a.unit.path, [""])[line_a - 1 : line_a]
-        count = max(1, round(functions * 2.0 ** -float(rarity[at])))
+        count = max(1, round(functions * 2.0**-rarity))
         many = f"in about {count:,}" if count > 1 else "in at most one"
         line = " ".join((written or [""])[0].split())[:120]
         text = f"{line}: its rarest operation stands {many} of {functions:,} public functions"
-        reasons.append(Reason(text, round(float(rarity[at]), 1), line_a, line_b))
+        reasons.append(Reason(text, round(rarity, 1), line_a, line_b))
     return tuple(reasons)
 
 

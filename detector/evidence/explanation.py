@@ -23,26 +23,25 @@ _NAMED = 6
 class Explanations:
     """Upstreams (label and bags) and the background's commons, to be asked about matches."""
 
-    a: Bags
-    b: Bags
+    common: Common
     upstreams: Sequence[tuple[str, Bags]]
     background: Background
     kin: frozenset[str]
 
     @classmethod
     def of(
-        cls, a: Bags, b: Bags, upstreams: Sequence[tuple[str, Bags]], background: Background
+        cls, common: Common, upstreams: Sequence[tuple[str, Bags]], background: Background
     ) -> Explanations:
         """Packages that are one of the sides, or were forked into it, are kin: they bear no witness."""
-        kin = {*background.commons.kin(a.terms), *background.commons.kin(b.terms)}
-        return cls(a, b, upstreams, background, frozenset(kin))
+        kin = {package for side in (common.a, common.b) for package in background.commons.kin(side.terms)}
+        return cls(common, upstreams, background, frozenset(kin))
 
     def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
         """For each match the names of what explains it; empty where nothing does."""
-        shared = Common.of(self.a, self.b).shared(Candidates.of((match.a, match.b) for match in matches))
-        public = self.background.commons.explain([(terms, terms) for terms, _ in shared], self.kin)
+        shared = self.common.shared(Candidates.of((match.a, match.b) for match in matches))
+        public = self.background.commons.explain([terms for terms, _ in shared], self.kin)
         found = []
-        holders = [(label, side, _holders(self.a, side)) for label, side in self.upstreams]
+        holders = [(label, side, _holders(self.common.a, side)) for label, side in self.upstreams]
         for match, common, explanations in zip(matches, shared, public, strict=True):
             names = [label for label, side, rows in holders if _covered(*common, side, rows.get(match.a, ()))]
             for explanation in explanations:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.candidate.bag import Bits
 from detector.fingerprint.fingerprint import Fingerprint
@@ -22,12 +21,12 @@ _LEAST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Corresponding nodes of two units: rows `a` and `b`, the bits of the term they share, its column."""
+    """Corresponding nodes of two units: rows `a` and `b`, the level of the term they share, its rarity."""
 
-    a: NDArray[np.int64]
-    b: NDArray[np.int64]
-    bits: NDArray[np.float64]
-    level: NDArray[np.int64]
+    a: Sequence[int]
+    b: Sequence[int]
+    level: Sequence[int]
+    bits: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +39,52 @@ class Lines:
 
 
 def pair_nodes(a: Fingerprint, b: Fingerprint, bits: Bits) -> Pairing:
-    """Pair the nodes of two units by their most telling common term, each once, in the order of the text."""
+    """Pair the nodes of two units by their most telling common term, each once, in the order of the text.
+
+    `bits` gives the rarity of terms of `a`.
+    """
     left: list[int] = []
     right: list[int] = []
-    weights: list[float] = []
     levels: list[int] = []
-    free_a, free_b = np.ones(len(a.terms), bool), np.ones(len(b.terms), bool)
-    rarity = bits(a.terms.ravel().view(np.uint64)).reshape(a.terms.shape)
+    terms_a, terms_b = a.terms.T.tolist(), b.terms.T.tolist()
+    free_a, free_b = list(range(len(a.terms))), list(range(len(b.terms)))
     for level in _LEVELS:
-        waiting: dict[int, list[int]] = defaultdict(list)
-        for row in np.flatnonzero(free_b)[::-1].tolist():
-            waiting[b.terms[row, level]].append(row)
-        for row in np.flatnonzero(free_a).tolist():
-            rows = waiting.get(a.terms[row, level])
-            if rows:
-                partner = rows.pop()
-                free_a[row] = free_b[partner] = False
-                left.append(row)
-                right.append(partner)
-                weights.append(float(rarity[row, level]) / DEPTHS[level])
-                levels.append(level)
-    return Pairing(np.array(left, int), np.array(right, int), np.array(weights), np.array(levels, int))
+        rows_a, rows_b = _alike(terms_a[level], terms_b[level], free_a, free_b)
+        left += rows_a
+        right += rows_b
+        levels += [level] * len(rows_a)
+        free_a, free_b = _without(free_a, rows_a), _without(free_b, rows_b)
+    return Pairing(left, right, levels, bits(a.terms[left, levels].view(np.uint64)).tolist())
+
+
+def _alike(
+    terms_a: list[int], terms_b: list[int], free_a: list[int], free_b: list[int]
+) -> tuple[list[int], list[int]]:
+    """Of some rows of either side those that hold the same term, first with first."""
+    waiting: dict[int, list[int]] = {}
+    for row in reversed(free_b):
+        waiting.setdefault(terms_b[row], []).append(row)
+    rows_a = []
+    rows_b = []
+    for row in free_a:
+        rows = waiting.get(terms_a[row])
+        if rows:
+            rows_a.append(row)
+            rows_b.append(rows.pop())
+    return rows_a, rows_b
+
+
+def _without(rows: list[int], gone: list[int]) -> list[int]:
+    left_out = set(gone)
+    return [row for row in rows if row not in left_out]
 
 
 def align(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> list[Lines]:
     """Statements that correspond: heaviest pairs first, a statement may be split or merged."""
-    weights: Counter[tuple[int, int]] = Counter()
-    for row_a, row_b, weight in zip(pairing.a, pairing.b, pairing.bits, strict=True):
-        weights[int(a.places[row_a]), int(b.places[row_b])] += weight
+    places_a, places_b = a.places[pairing.a].tolist(), b.places[pairing.b].tolist()
+    weights: dict[tuple[int, int], float] = defaultdict(float)
+    for at_a, at_b, level, bits in zip(places_a, places_b, pairing.level, pairing.bits, strict=True):
+        weights[at_a, at_b] += bits / DEPTHS[level]
     taken_a: set[int] = set()
     taken_b: set[int] = set()
     lines = []
@@ -84,13 +101,3 @@ def align(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> list[Lines]:
 def _span(unit: Fingerprint, place: int) -> tuple[int, int]:
     first, last = unit.statements[place].tolist()
     return first, last
-
-
-def names_at(unit: Fingerprint, rows: Sequence[int]) -> dict[int, list[str]]:
-    """The renamable names directly under, or bound to, some nodes."""
-    wanted = set(rows)
-    found: dict[int, list[str]] = defaultdict(list)
-    for name, row in zip(unit.names, unit.nodes.tolist(), strict=True):
-        if row in wanted:
-            found[row].append(name)
-    return found

@@ -85,12 +85,12 @@ class _Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    """The law of chance, the highest E-value that is kept, and what scores are made from."""
+class Significance:
+    """What scores are made from, the law of chance that they follow, and the highest E-value that is kept."""
 
+    common: Common
     law: Law
     threshold: float
-    common: Common
 
     def scored(self, pairs: Candidates) -> _Scored:
         """The scores of pairs."""
@@ -101,14 +101,13 @@ class _Test:
         return self.law.least(self.threshold, possible)
 
 
-def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) -> Matches:
-    """Choose the correspondences between two sides; `threshold` is the highest E-value that is kept."""
+def correspond(a: Side, b: Side, pairs: Candidates, test: Significance) -> Matches:
+    """Choose the correspondences between two sides among candidates and pairs next to matches."""
     total = float(len(a.units)) * len(b.units)
-    test = _Test(law, threshold, Common.of(a.bags, b.bags))
     every = test.scored(pairs)
     scored = every.from_score(test.least(total))
-    chosen = _jointly(scored, a, b, law)
-    matches = {pair: _match(pair, scored[pair], law, total) for pair in chosen}
+    chosen = _jointly(scored, a, b, test.law)
+    matches = {pair: _match(pair, scored[pair], test.law, total) for pair in chosen}
     contexts = 1
     extended = _next_to_matches(a, b, matches, test)
     matches.update(extended)
@@ -116,11 +115,11 @@ def correspond(a: Side, b: Side, pairs: Candidates, law: Law, threshold: float) 
     extended = _in_same_files(a, b, every, matches, test)
     matches.update(extended)
     contexts += bool(extended)
-    parts = [_match(pair, scored[pair], law, total, part=True) for pair in _parts(test, scored, matches)]
+    parts = [_match(pair, scored[pair], test.law, total, part=True) for pair in _parts(test, scored, matches)]
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
-    common = test.common.held(Candidates.of((match.a, match.b) for match in everything)).tolist()
-    everything = [replace(match, held=found) for match, found in zip(everything, common, strict=True)]
-    return Matches(tuple(everything), total, threshold * contexts)
+    held = test.common.held(Candidates.of((match.a, match.b) for match in everything)).tolist()
+    everything = [replace(match, held=found) for match, found in zip(everything, held, strict=True)]
+    return Matches(tuple(everything), total, test.threshold * contexts)
 
 
 def _match(pair: tuple[int, int], score: float, law: Law, pairs: float, part: bool = False) -> Match:
@@ -174,7 +173,7 @@ def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side)
 
 
 def _next_to_matches(
-    a: Side, b: Side, seeds: dict[tuple[int, int], Match], test: _Test
+    a: Side, b: Side, seeds: dict[tuple[int, int], Match], test: Significance
 ) -> dict[tuple[int, int], Match]:
     """Matches next to matches, by their E-value among the pairs that stand next to matches."""
     found: dict[tuple[int, int], Match] = {}
@@ -199,7 +198,7 @@ def _next_to_matches(
 
 
 def _significant(
-    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, test: _Test
+    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, test: Significance
 ) -> dict[tuple[int, int], Match]:
     """One-to-one matches among pairs of a context in which `possible` pairs were possible."""
     least = test.least(possible)
@@ -208,7 +207,7 @@ def _significant(
 
 
 def _in_same_files(
-    a: Side, b: Side, every: _Scored, seeds: dict[tuple[int, int], Match], test: _Test
+    a: Side, b: Side, every: _Scored, seeds: dict[tuple[int, int], Match], test: Significance
 ) -> dict[tuple[int, int], Match]:
     """Matches among the candidates of file pairs that hold several, by E-value among those files' pairs."""
     left, right = {pair[0] for pair in seeds}, {pair[1] for pair in seeds}
@@ -261,7 +260,7 @@ def _contained(row: int, side: Side) -> list[int]:
 
 
 def _parts(
-    test: _Test, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
+    test: Significance, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
 ) -> list[tuple[int, int]]:
     """Units without a partner that hold a good part of a unit that has one."""
     left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}

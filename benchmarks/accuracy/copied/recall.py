@@ -55,13 +55,14 @@ def results(pairs: Sequence[Marked], package_units: int) -> Iterator[Result]:
 def _in_files(path: str, original: str, marked: Sequence[Marked], package_pairs: float) -> Iterator[Result]:
     a, b = side(path), side(original)
     matches = compared(path, original).matches
-    explained = Explanations.of(a.bags, b.bags, (), Background.open()).of_matches(matches)
+    common = Common.of(a.bags, b.bags)
+    explained = Explanations.of(common, (), Background.open()).of_matches(matches)
     found = {(match.a, match.b): bool(names) for match, names in zip(matches, explained, strict=True)}
     partners = {match.a: b.units[match.b] for match in reversed(matches)}
     whole = own_scores(a.bags)
     possible = float(len(a.units)) * len(b.units)
     places = [(pair.copy.row, pair.original.row) for pair in marked]
-    held = Common.of(a.bags, b.bags).held(Candidates.of(places))
+    held = common.held(Candidates.of(places))
     for pair, rows, score in zip(marked, places, held.tolist(), strict=True):
         partner = partners.get(rows[0])
         yield Result(

@@ -15,6 +15,7 @@ from benchmarks.accuracy.copied.marks import Marked, Place
 from benchmarks.accuracy.library import compared, model_of, side, sources
 from detector.background import Background
 from detector.evidence.explanation import Explanations
+from detector.match.chance import Common
 from detector.match.correspondence import Match
 
 LABELS = Path(__file__).with_name("labels.tsv")
@@ -79,7 +80,8 @@ def _unexplained(a: str, b: str) -> list[Match]:
     matches = compared(a, b).matches
     if not matches:
         return []
-    explained = Explanations.of(side(a).bags, side(b).bags, (), Background.open()).of_matches(matches)
+    common = Common.of(side(a).bags, side(b).bags)
+    explained = Explanations.of(common, (), Background.open()).of_matches(matches)
     return [match for match, names in zip(matches, explained, strict=True) if not names]
 
 
