@@ -142,7 +142,7 @@ def test_a_function_of_two_packages_explains_a_match_and_names_both(shelf: Shelf
     [explanations] = shelf.background.commons.explain([shared])
     assert explanations[0].share == pytest.approx(1.0)
     assert explanations[0].packages == ("alpha", "beta")
-    assert explanations[0].name.endswith("textwrap.TextWrapper._wrap_chunks")
+    assert shelf.background.commons.name(explanations[0].family).endswith("textwrap.TextWrapper._wrap_chunks")
 
 
 def test_a_function_of_one_package_explains_nothing(shelf: Shelf) -> None:

@@ -19,13 +19,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.background.archive import Archive
+from detector.background.grouping import distinct, summed
 from detector.background.hashing import mixed
 from detector.background.table import Table
 
@@ -52,8 +52,7 @@ class Explanation:
     """A family that holds `share` of what the two sides of a match share (1: all)."""
 
     share: float
-    name: str
-    """module and qualified name of a member, dotted"""
+    family: int
     packages: tuple[str, ...]
 
 
@@ -124,36 +123,37 @@ class Commons:
         families, units, ranks, bits = (column[known] for column in (families, units, ranks, bits))
         shares = bits / totals[ranks, units]
         chosen = np.flatnonzero(shares >= least)
-        names = unpacked(self.names.tobytes()) if len(chosen) else ()
         found: list[list[Explanation]] = [[] for _ in matches]
         for at in chosen[np.argsort(-shares[chosen], kind="stable")].tolist():
             packages = self._witnesses(int(families[at]), frozenset(kin))
             if packages:
-                explanation = Explanation(min(1.0, float(shares[at])), names[families[at]], packages)
-                found[units[at]].append(explanation)
+                share = min(1.0, float(shares[at]))
+                found[units[at]].append(Explanation(share, int(families[at]), packages))
         return [tuple(explanations) for explanations in found]
 
     def kin(self, terms: Hashes) -> tuple[str, ...]:
         """The packages that a repository with these terms is, holds or was forked from as a whole."""
         part = terms[mixed(terms) & np.uint64(2**KIN_SAMPLE - 1) == 0]
-        keys = sample([np.unique(part)], self.table).keys
-        owners = np.searchsorted(self.kin_starts, _places(self.kin_terms, keys), "right") - 1
+        places, _ = _places(self.kin_terms, distinct(sample([distinct(part)], self.table).keys))
+        owners = np.searchsorted(self.kin_starts, places, "right") - 1
         held = np.bincount(owners, minlength=len(self.packages))
         shares = held / np.maximum(np.diff(self.kin_starts.astype(np.int64)), 1)
         return tuple(self.packages[at] for at in np.flatnonzero(shares >= KIN_SHARE))
 
+    def name(self, family: int) -> str:
+        """Module and qualified name of a member of a family, dotted."""
+        return zlib.decompress(self.names.tobytes()).decode().split("\n")[family]
+
     def _overlaps(self, terms: Terms) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Families and units that have terms in common, and the bits of these; by family, then by unit."""
-        places = _places(self.terms, terms.keys)
-        hits = self.terms[places]
-        first = np.searchsorted(terms.keys, hits)
-        repeats = np.searchsorted(terms.keys, hits, "right") - first
+        keys, first, repeats = np.unique(terms.keys, return_index=True, return_counts=True)
+        places, hits = _places(self.terms, keys)
+        first, repeats = first[hits], repeats[hits]
         families = np.repeat(np.searchsorted(self.starts, places, "right") - 1, repeats)
         rows = np.repeat(first - np.cumsum(repeats) + repeats, repeats) + np.arange(repeats.sum())
-        codes, inverse = np.unique(families * terms.count + terms.units[rows], return_inverse=True)
+        codes, bits = summed(families * terms.count + terms.units[rows], terms.bits[rows])
         families, units = np.divmod(codes, max(1, terms.count))
-        bits = np.bincount(inverse.reshape(-1), terms.bits[rows], len(codes))
-        return families, units, bits.astype(np.float64)
+        return families, units, bits
 
     def _witnesses(self, family: int, kin: frozenset[str]) -> tuple[str, ...]:
         """Names of the packages that bear witness for a family; empty if they do not suffice."""
@@ -166,12 +166,6 @@ class Commons:
 def packed(lines: Sequence[str]) -> NDArray[np.uint8]:
     """Lines of text, compressed; dotted names shrink to a fifth."""
     return np.frombuffer(zlib.compress("\n".join(lines).encode("utf-8", "replace"), 9), np.uint8)
-
-
-@lru_cache(maxsize=2)
-def unpacked(content: bytes) -> tuple[str, ...]:
-    """What `packed` was given; only a match that a family explains asks for it."""
-    return tuple(zlib.decompress(content).decode().split("\n"))
 
 
 def unrelated(packages: Sequence[int], related: Collection[tuple[int, int]]) -> bool:
@@ -197,14 +191,21 @@ def sample(units: Sequence[Hashes], table: Table) -> Terms:
     return Terms(len(units), keys[order], owners[order], ranks[order], bits[order])
 
 
-def _places(terms: NDArray[np.uint32], keys: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Where an array, however long, holds one of some sorted keys: a filter of bits first, then a search."""
+def _places(terms: NDArray[np.uint32], keys: NDArray[np.uint32]) -> tuple[NDArray[np.int64], ...]:
+    """Where an array, however long, holds one of some distinct sorted keys, and which of them stands there.
+
+    A filter of bits comes first, so that few terms need a search.
+    """
+    if not len(keys):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     shift = np.uint32(32 - _FILTER_BITS)
     present = np.zeros(2**_FILTER_BITS, bool)
     present[keys >> shift] = True
     places = np.flatnonzero(present[terms >> shift])
-    hits = terms[places]
-    return places[np.searchsorted(keys, hits) < np.searchsorted(keys, hits, "right")]
+    found = terms[places]
+    hits = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
+    held = keys[hits] == found
+    return places[held], hits[held]
 
 
 def _by_rank(terms: Terms, units: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.background.grouping import distinct
 from detector.fingerprint.fingerprint import Fingerprint
 
-Number = TypeVar("Number", np.int64, np.uint64)
 Bits = Callable[[NDArray[np.uint64]], NDArray[np.float32]]
 
 
@@ -64,9 +63,3 @@ def bags(fingerprints: Sequence[Fingerprint], bits: Bits) -> Bags:
         np.concatenate(([0], np.cumsum(counts))),
         np.bincount(deepest, minlength=len(fingerprints)),
     )
-
-
-def distinct(values: NDArray[Number]) -> NDArray[Number]:
-    """The values, sorted, each once: numpy.unique without its hash table, several times as fast here."""
-    ordered = np.sort(values)
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))[: len(ordered)]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.background.grouping import firsts, summed
 from detector.candidate.bag import Bags
 
 EXACT = 40_000_000
@@ -56,7 +57,7 @@ def candidates(a: Bags, b: Bags) -> Candidates:
 def joined(a: Bags, b: Bags, postings: int = POSTINGS, score: float = SEED_SCORE) -> Candidates:
     """The exact join over rare terms: every pair with `score` bits of them in common."""
     left, right = _postings(a), _postings(b)
-    _, at_left, at_right = np.intersect1d(left.terms, right.terms, assume_unique=True, return_indices=True)
+    at_left, at_right = _both(left.terms, right.terms)
     pairs = left.counts[at_left] * right.counts[at_right]
     kept = pairs <= postings
     at_left, at_right, pairs = at_left[kept], at_right[kept], pairs[kept]
@@ -67,8 +68,7 @@ def joined(a: Bags, b: Bags, postings: int = POSTINGS, score: float = SEED_SCORE
     width = right.counts[at_right][term]
     unit_a = left.units[left.starts[at_left][term] + offset // width]
     unit_b = right.units[right.starts[at_right][term] + offset % width]
-    keys, place = np.unique(unit_a * len(b) + unit_b, return_inverse=True)
-    scores = np.bincount(place.reshape(-1), left.bits[at_left][term])
+    keys, scores = summed(unit_a * len(b) + unit_b, left.bits[at_left][term])
     keys = keys[scores >= score]
     return Candidates(keys // len(b), keys % len(b))
 
@@ -88,5 +88,16 @@ def _postings(side: Bags) -> _Postings:
     rare = side.bits >= SEED_BITS
     terms, bits, units = side.terms[rare], side.bits[rare], side.owners[rare]
     order = np.argsort(terms, kind="stable")
-    distinct, starts, counts = np.unique(terms[order], return_index=True, return_counts=True)
-    return _Postings(distinct, bits[order][starts], starts, counts, units[order])
+    ordered = terms[order]
+    starts = firsts(ordered)
+    counts = np.diff(starts, append=len(ordered))
+    return _Postings(ordered[starts], bits[order][starts], starts, counts, units[order])
+
+
+def _both(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> tuple[NDArray[np.int64], ...]:
+    """Where either of two sorted arrays of distinct terms holds a term of the other."""
+    if not len(right):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(right, left), len(right) - 1)
+    found = right[at] == left
+    return np.flatnonzero(found), at[found]

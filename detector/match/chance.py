@@ -37,7 +37,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detector.candidate.bag import Bags, distinct
+from detector.background.grouping import distinct
+from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
 
 FREE = 4.0
