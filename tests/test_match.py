@@ -15,7 +15,7 @@ from detector.match.alignment import align, pair_nodes
 from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
 from detector.match.correspondence import Match, Matches, Side, Significance, correspond
 from detector.match.relation import relations
-from detector.match.rename import Vote, rename_map
+from detector.match.rename import Votes, rename_map, together
 
 BITS = Background.open().bits
 
@@ -174,21 +174,26 @@ def test_relations_are_calls_containment_inheritance_and_instantiation() -> None
     } <= edges  # fmt: skip
 
 
-def vote(a: str, b: str, line: int, kind: str = "variable") -> Vote:
-    return Vote(kind, a, b, ("a.py", line, "b.py", line))
+def vote(a: str, b: str, *lines: int) -> Votes:
+    return {("variable", a, b): [("a.py", line, "b.py", line) for line in lines]}
 
 
 def test_the_rename_map_counts_sites_that_agree_and_that_contradict() -> None:
-    found = rename_map(
-        [*(vote("x", "y", n) for n in range(5)), vote("x", "z", 9), vote("w", "y", 10), vote("k", "k", 11)]
+    cast = (
+        vote("x", "y", 1, 2, 3),
+        vote("x", "y", 4, 5),
+        vote("x", "z", 9),
+        vote("w", "y", 10),
+        vote("k", "k", 11),
     )
+    found = rename_map(together(cast))
     assert [(r.a, r.b, r.agreeing, r.contradicting) for r in found] == [("x", "y", 5, 2)]
 
 
 def test_sites_are_listed_in_order_and_bounded() -> None:
-    (rename,) = rename_map(vote("x", "y", n) for n in reversed(range(100)))
+    (rename,) = rename_map(vote("x", "y", *reversed(range(100))))
     assert rename.agreeing == 100 and [site.a_line for site in rename.sites] == list(range(20))
 
 
 def test_a_rename_that_most_places_contradict_is_left_out() -> None:
-    assert not rename_map([vote("x", name, n) for n, name in enumerate("abcdefgh")])
+    assert not rename_map(together(vote("x", name, n) for n, name in enumerate("abcdefgh")))

@@ -35,7 +35,7 @@ from detector.match.alignment import Pairing, align, pair_nodes
 from detector.match.chance import Common, law
 from detector.match.correspondence import Match, Matches, Side, Significance, correspond
 from detector.match.relation import relations
-from detector.match.rename import Vote, rename_map, votes
+from detector.match.rename import Votes, rename_map, together, votes
 from detector.snapshot.model import Notice, Snapshot
 from detector.unit.source import read_source
 
@@ -82,8 +82,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         for upstream, prints in zip(context.upstreams, upstreams, strict=True)
     ]
     explanations = Explanations.of(common, held, background)
-    findings, found_votes = _findings(compared, matches, explanations)
-    renames = _named(rename_map(found_votes), compared, matches)
+    findings, cast = _findings(compared, matches, explanations)
+    renames = _named(rename_map(together(cast)), compared, matches)
     context.progress("match", 1, 1)
     return Evidence(
         findings=tuple(findings),
@@ -120,20 +120,20 @@ def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict
 
 def _findings(
     compared: Comparison, matches: Matches, explanations: Explanations
-) -> tuple[list[Finding], list[Vote]]:
+) -> tuple[list[Finding], list[Votes]]:
     """One finding for each main match with the parts that belong to it."""
     explained = explanations.of_matches(matches.matches)
     found: list[Finding] = []
-    all_votes: list[Vote] = []
+    all_votes: list[Votes] = []
     for match, reasons in zip(matches.matches, explained, strict=True):
         finding, cast = _finding(compared, match, reasons)
         found.append(finding)
         if not reasons:
-            all_votes += cast
+            all_votes.append(cast)
     return found, all_votes
 
 
-def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> tuple[Finding, list[Vote]]:
+def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> tuple[Finding, Votes]:
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
     pairing = pair_nodes(unit_a, unit_b, partial(compared.a.bags.rarity, match.a))
     cast = votes(unit_a, unit_b, pairing)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.match.alignment import Pairing
@@ -19,30 +19,35 @@ Place: TypeAlias = tuple[str, int, str, int]
 """path and line of A, path and line of B: what a `Site` is made of"""
 
 
-class Vote(NamedTuple):
-    """At one pair of corresponding nodes, `a` and `b` stand in the same place."""
-
-    kind: str
-    a: str
-    b: str
-    place: Place
+Votes: TypeAlias = Mapping[tuple[str, str, str], Sequence[Place]]
+"""kind of name, name of A, name of B -> the places where these two stand opposite to each other"""
 
 
-def votes(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> list[Vote]:
+def votes(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> Votes:
     """What the nodes of one matched pair say of each other's names, position by position."""
     at_a, at_b = _names_at(a), _names_at(b)
-    kinds_a, kinds_b = _kinds(a), _kinds(b)
     lines_a, lines_b = _lines(a, pairing.a), _lines(b, pairing.b)
-    found: list[Vote] = []
+    opposite: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for row_a, row_b, line_a, line_b in zip(pairing.a, pairing.b, lines_a, lines_b, strict=True):
         left, right = at_a.get(row_a), at_b.get(row_b)
-        if left is None or right is None or len(left) != len(right):
-            continue
-        place = a.unit.path, line_a, b.unit.path, line_b
-        for name_a, name_b in zip(left, right, strict=True):
-            kind = kinds_a[name_a]
-            if kind == kinds_b[name_b] or (kind in _HELD and kinds_b[name_b] in _HELD):
-                found.append(Vote(kind, name_a.lstrip("."), name_b.lstrip("."), place))
+        if left and right and len(left) == len(right):
+            place = a.unit.path, line_a, b.unit.path, line_b
+            for names in zip(left, right, strict=True):
+                opposite[names].append(place)
+    found: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
+    for (name_a, name_b), places in opposite.items():
+        kind, kind_b = _kind(name_a, a), _kind(name_b, b)
+        if kind == kind_b or (kind in _HELD and kind_b in _HELD):
+            found[kind, name_a.lstrip("."), name_b.lstrip(".")] += places
+    return found
+
+
+def together(several: Iterable[Votes]) -> Votes:
+    """The votes of several matches as one."""
+    found: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
+    for cast in several:
+        for names, places in cast.items():
+            found[names] += places
     return found
 
 
@@ -51,42 +56,39 @@ def _lines(unit: Fingerprint, rows: Sequence[int]) -> list[int]:
     return lines
 
 
-def _names_at(unit: Fingerprint) -> dict[int, list[str]]:
+def _names_at(unit: Fingerprint) -> Mapping[int, list[str]]:
     """The renamable names directly under, or bound to, each node."""
-    found: dict[int, list[str]] = {}
+    found: dict[int, list[str]] = defaultdict(list)
     for name, row in zip(unit.names, unit.nodes.tolist(), strict=True):
-        found.setdefault(row, []).append(name)
+        found[row].append(name)
     return found
 
 
-def _kinds(unit: Fingerprint) -> dict[str, str]:
-    """What each name of a unit stands for."""
-    kinds = dict.fromkeys(unit.names, "variable")
-    kinds |= dict.fromkeys(unit.unit.parameters, "parameter")
-    kinds |= dict.fromkeys(unit.calls, "function")
-    return kinds | {name: "attribute" for name in unit.names if name.startswith(".")}
+def _kind(name: str, unit: Fingerprint) -> str:
+    if name.startswith("."):
+        return "attribute"
+    if name in unit.calls:
+        return "function"
+    return "parameter" if name in unit.unit.parameters else "variable"
 
 
-def rename_map(found: Iterable[Vote]) -> tuple[Rename, ...]:
+def rename_map(found: Votes) -> tuple[Rename, ...]:
     """For each name of A the name of B that most places put in its stead, with the places that disagree.
 
     Names that are the same on both sides are agreement too: they count against other pairings, and are
     left out of the result.
     """
-    sites: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
-    for kind, a, b, place in found:
-        sites[kind, a, b].append(place)
     of_a: Counter[tuple[str, str]] = Counter()
     of_b: Counter[tuple[str, str]] = Counter()
-    for (kind, a, b), places in sites.items():
+    for (kind, a, b), places in found.items():
         of_a[kind, a] += len(places)
         of_b[kind, b] += len(places)
     best: dict[tuple[str, str], tuple[str, str, str]] = {}
-    for key in sorted(sites, key=lambda key: (-len(sites[key]), key)):
+    for key in sorted(found, key=lambda key: (-len(found[key]), key)):
         best.setdefault((key[0], key[1]), key)
     renames = []
     for kind, a, b in best.values():
-        places = sites[kind, a, b]
+        places = found[kind, a, b]
         contradicting = of_a[kind, a] + of_b[kind, b] - 2 * len(places)
         if a != b and len(places) > contradicting // 2:
             renames.append(Rename(kind, a, b, len(places), contradicting, _sites(places)))
