@@ -14,8 +14,8 @@ from detector.evidence.registry import INDEPENDENT, Context, chosen, finder
 from detector.options import Options
 from detector.report.model import Report
 from detector.snapshot import open_snapshot
-from detector.snapshot.model import KEPT_BLOB, Notice, Snapshot
-from detector.snapshot.readable import is_readable
+from detector.snapshot.model import KEPT_BLOB, File, Notice, Snapshot
+from detector.snapshot.readable import is_code, is_readable
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -25,6 +25,8 @@ Progress = Callable[[str, int, int], None]
 
 _SMALL = 200_000
 """bytes of both sides below which a second process costs more than it saves"""
+_LARGEST_TEXT = 2**19
+"""bytes of a file besides code that is read while the other source opens"""
 _log = logging.getLogger(__name__)
 
 
@@ -78,8 +80,14 @@ def _opened(sources: Sequence[str | Snapshot], options: Options, progress: Progr
 def _opened_and_read(source: str, options: Options, progress: Progress) -> Snapshot:
     """Open a source and read its text, which nearly all classes ask for, while the other source opens."""
     snapshot = open_snapshot(source, options, progress)
-    snapshot.read(f.path for f in snapshot.files if is_readable(f.path) and (f.size or 0) <= KEPT_BLOB)
+    snapshot.read(file.path for file in snapshot.files if _is_wanted_by_many(file))
     return snapshot
+
+
+def _is_wanted_by_many(file: File) -> bool:
+    """Whether nearly all classes ask for a file: code, and other text that is not data."""
+    largest = KEPT_BLOB if is_code(file.path) else _LARGEST_TEXT
+    return is_readable(file.path) and (file.size or 0) <= largest
 
 
 def _independent(names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> dict[str, Evidence]:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 KEPT_BYTES = 32 * 2**20
 """bytes of one snapshot's blobs that are kept once read"""
-KEPT_BLOB = 2**19
-"""bytes of the largest blob that is kept"""
+KEPT_BLOB = 2**22
+"""bytes of the largest blob that is kept: notebooks are large, and several classes read them"""
 
 
 @dataclass(frozen=True, slots=True)
