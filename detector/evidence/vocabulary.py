@@ -14,7 +14,7 @@ import json
 import keyword
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from detector.evidence.finding import Json
 
@@ -31,6 +31,9 @@ _KEYWORDS = frozenset((*keyword.kwlist, *keyword.softkwlist, "print", "self", "c
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 _INDENT = 80
 """characters before a docstring that may be its indentation"""
+_Node: TypeAlias = "tuple[str, str, Json, int]"
+"""path, key, value, depth"""
+_NESTED = frozenset((dict, list))
 DEEPEST = 64
 """levels of nesting that `entries` follows; deeper data is not settings"""
 
@@ -117,27 +120,31 @@ def entries(tree: Json) -> tuple[Entry, ...]:
     their order and length are part of the choice.
     """
     leaves: list[Entry] = []
-    stack: list[tuple[str, str, Json, int]] = [("", "", tree, 0)]
+    stack: list[_Node] = [("", "", tree, 0)]
     while stack:
         path, key, value, depth = stack.pop()
-        if not isinstance(value, dict | list):
+        if _is_leaf(value):
             leaves.append(Entry(path, key, canonical(value)))
         elif depth < DEEPEST:
-            below = _below(path, key, value)
-            if below is None:
-                leaves.append(Entry(path, key, canonical(value)))
-            else:
-                stack.extend((*item, depth + 1) for item in reversed(below))
+            stack.extend(_below(path, key, value, depth + 1))
     return tuple(leaves)
 
 
-def _below(path: str, key: str, value: dict[str, Json] | list[Json]) -> list[tuple[str, str, Json]] | None:
-    """(path, key, value) of what an object or a list of objects holds; None for a list of plain values."""
+def _is_leaf(value: Json) -> bool:
+    """Whether it is a plain value or a list of such."""
+    if isinstance(value, list):
+        return not any(map(_NESTED.__contains__, map(type, value)))
+    return not isinstance(value, dict)
+
+
+def _below(path: str, key: str, value: Json, depth: int) -> list[_Node]:
+    """What an object, or a list that is no leaf, holds; the last first, as a stack gives it back."""
     if isinstance(value, dict):
-        return [(f"{path}.{name}" if path else name, name, item) for name, item in value.items()]
-    if any(isinstance(item, dict | list) for item in value):
-        return [(f"{path}[{at}]", key, item) for at, item in enumerate(value)]
-    return None
+        front = f"{path}." if path else ""
+        return [(front + name, name, item, depth) for name, item in reversed(value.items())]
+    assert isinstance(value, list)
+    nodes = [(f"{path}[{at}]", key, item, depth) for at, item in enumerate(value)]
+    return nodes[::-1]
 
 
 def canonical(value: Json) -> str:
