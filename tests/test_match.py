@@ -70,6 +70,17 @@ def test_a_unit_scores_most_with_itself() -> None:
     assert (found <= own_scores(a.bags)[:, None] + 1e-3).all()
 
 
+def test_a_bag_holds_each_distinct_term_of_its_unit_once() -> None:
+    found = side(m=CODE, empty="")
+    for row, unit in enumerate(found.units):
+        terms, bits = found.bags.of(row)
+        assert terms.tolist() == np.unique(unit.terms.view(np.uint64)).tolist()
+        assert np.array_equal(bits, BITS(terms))
+        assert np.array_equal(found.bags.rarity(row, terms[::-1]), bits[::-1])
+        assert found.bags.sizes[row] == len(set(unit.terms[:, 2].tolist()))
+    assert len(bags([], BITS)) == 0
+
+
 def shared_by_hand(a: Side, b: Side, i: int, j: int) -> float:
     """The formula of detector/match/chance.py, term by term."""
     terms, bits = (column.tolist() for column in a.bags.of(i))

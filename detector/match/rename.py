@@ -34,9 +34,11 @@ def votes(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> Votes:
             place = a.unit.path, line_a, b.unit.path, line_b
             for names in zip(left, right, strict=True):
                 opposite[names].append(place)
+    kinds_a = _kinds(a, (name for name, _ in opposite))
+    kinds_b = _kinds(b, (name for _, name in opposite))
     found: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
     for (name_a, name_b), places in opposite.items():
-        kind, kind_b = _kind(name_a, a), _kind(name_b, b)
+        kind, kind_b = kinds_a[name_a], kinds_b[name_b]
         if kind == kind_b or (kind in _HELD and kind_b in _HELD):
             found[kind, name_a.lstrip("."), name_b.lstrip(".")] += places
     return found
@@ -64,12 +66,10 @@ def _names_at(unit: Fingerprint) -> Mapping[int, list[str]]:
     return found
 
 
-def _kind(name: str, unit: Fingerprint) -> str:
-    if name.startswith("."):
-        return "attribute"
-    if name in unit.calls:
-        return "function"
-    return "parameter" if name in unit.unit.parameters else "variable"
+def _kinds(unit: Fingerprint, names: Iterable[str]) -> dict[str, str]:
+    """What each of some names of a unit stands for."""
+    named = {**dict.fromkeys(unit.unit.parameters, "parameter"), **dict.fromkeys(unit.calls, "function")}
+    return {name: "attribute" if name.startswith(".") else named.get(name, "variable") for name in names}
 
 
 def rename_map(found: Votes) -> tuple[Rename, ...]:
