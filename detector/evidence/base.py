@@ -16,16 +16,14 @@ from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
 from detector.evidence.foundation.usage import Usage, declared, family, read_usages
 from detector.evidence.known import known
 from detector.evidence.registry import Context
-from detector.evidence.vocabulary import decode, lexemes
+from detector.evidence.vocabulary import decode
 from detector.evidence.wording import count
+from detector.evidence.words import read_words
 from detector.snapshot.model import File, Snapshot
-from detector.unit.source import SUFFIXES, read_source
 
 LARGEST = 2**19
 SHORTEST_PROMPT = 60
 _README = re.compile(r"(^|/)(readme|model_?card|modelcard)[^/]*\.(md|rst|txt)$|^readme$", re.IGNORECASE)
-_PROMPT_MARKS = (b"you are ", b"assistant", b"instruction")
-_PROMPT_WORD = re.compile(rb"\bprompt")
 _PROMPT = re.compile(
     r"\byou are (an?|the|now|given)\b|\bassistant\b|\bas an ai\b|### ?(instruction|response)|\byour task is\b"
     r"|answer the (following|question)",
@@ -93,8 +91,8 @@ def _one_loads_the_other(side: str, usages: Sequence[Usage], other: Snapshot) ->
 
 def _prompts(a: Snapshot, b: Snapshot, context: Context) -> Iterator[Finding]:
     """Prompts, word for word on both sides, that are not the well-known ones."""
-    prompts_a, prompts_b = _prompts_of(a), _prompts_of(b)
-    upstream = {text for snapshot in context.upstreams for text in _prompts_of(snapshot)}
+    prompts_a, prompts_b = _prompts_of(a, "a"), _prompts_of(b, "b")
+    upstream = {text for snapshot in context.upstreams for text in _prompts_of(snapshot, "")}
     shared = [
         text
         for text in sorted(prompts_a.keys() & prompts_b.keys() - upstream)
@@ -112,30 +110,14 @@ def _prompts(a: Snapshot, b: Snapshot, context: Context) -> Iterator[Finding]:
         )
 
 
-def _prompts_of(snapshot: Snapshot) -> dict[str, str]:
-    paths = [
-        file.path
-        for file in snapshot.files
-        if file.path.endswith(SUFFIXES) and 0 < (file.size or 0) <= LARGEST
-    ]
-    found: dict[str, str] = {}
-    for path, content in sorted(snapshot.read(paths).items()):
-        if _may_prompt(content.lower()):
-            text = read_source(path, content).text.decode("utf-8", "replace")
-            for quotation in lexemes(text).quotations:
-                if (
-                    quotation.kind == "string"
-                    and len(quotation.text) >= SHORTEST_PROMPT
-                    and _PROMPT.search(quotation.text)
-                ):
-                    line = text.count("\n", 0, quotation.offset) + 1
-                    found.setdefault(quotation.text, f"{path}:{line}")
-    return found
-
-
-def _may_prompt(lowered: bytes) -> bool:
-    """A quick test before a file is read word by word."""
-    return any(mark in lowered for mark in _PROMPT_MARKS) or _PROMPT_WORD.search(lowered) is not None
+def _prompts_of(snapshot: Snapshot, side: str) -> dict[str, str]:
+    """Long strings of the code that address a model, and where each first stands."""
+    words, _ = read_words(snapshot, side)
+    return {
+        text: words.show(place)
+        for text, place in words.places["string"].items()
+        if len(text) >= SHORTEST_PROMPT and _PROMPT.search(text)
+    }
 
 
 def _data(a: Snapshot, b: Snapshot) -> Iterator[Finding]:

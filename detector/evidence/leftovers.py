@@ -20,11 +20,11 @@ from detector.evidence.leftover.identity import mentions, names_of
 from detector.evidence.leftover.prose import alike, countable
 from detector.evidence.leftover.references import Reference, dangling, wanted
 from detector.evidence.leftover.spelling import mistakes
-from detector.evidence.leftover.words import Kind, Words, read_words
 from detector.evidence.rare import rare
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import decode
 from detector.evidence.wording import count
+from detector.evidence.words import Kind, Words, read_words
 from detector.snapshot.model import Snapshot
 
 Texts: TypeAlias = "Mapping[str, str]"

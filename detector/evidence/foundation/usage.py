@@ -38,11 +38,12 @@ _PURPOSE = re.compile(
     r"(?:[^=\n\"']{0,40}[=,]\s*(?:default\s*=\s*)?[\"']?|\s+[\"']?|\s*:\s*[\"']?)$",
     re.IGNORECASE,
 )
+_STATES_AN_ID = re.compile(rf"""[:=]\s{{0,9}}["']?{_ID}""")
 _NAMES_A_MODEL = re.compile(
-    rf"""(?:model|tower|encoder|path|pretrained|teacher|llm)\w{{0,40}}["']?\s{{0,9}}[:=]\s{{0,9}}["']?{_ID}""",
+    rf"""(?:model|tower|encoder|path|pretrained|teacher|llm)\w{{0,40}}["']?\s{{0,9}}{_STATES_AN_ID.pattern}""",
     re.IGNORECASE,
 )
-"""a cheap test before a settings file is parsed"""
+"""cheap tests before a settings file is parsed; the first, which the second implies, is much the cheaper"""
 _LOADERS = ("timm.create_model", "clip.load", "whisper.load_model", "create_model_and_transforms")
 _NAMED_LOADER = re.compile(rf"""(?:{"|".join(map(re.escape, _LOADERS))})\(\s*["']([\w./-]{{3,80}})["']""")
 _TUNERS = ("get_peft_model", "LoraConfig", "PeftModel", "SFTTrainer", "DPOTrainer", "FastLanguageModel")
@@ -97,7 +98,7 @@ def _wanted(path: str) -> bool:
 
 def _of_file(path: str, text: str, data: bytes) -> Iterator[Usage]:
     if path.endswith(SUFFIXES):
-        if _NAMES_A_MODEL.search(text):
+        if _STATES_AN_ID.search(text) and _NAMES_A_MODEL.search(text):
             yield from _settings(path, data)
         return
     if path.endswith("Modelfile"):

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from detector.evidence.leftover.words import Words
 from detector.evidence.rare import is_rare
 from detector.evidence.readers.tree import read_tree
 from detector.evidence.readers.unreadable import Unreadable
+from detector.evidence.words import Words
 from detector.snapshot.model import Snapshot
 
 SHORTEST = 5

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
 
-from detector.evidence.leftover.words import Words
 from detector.evidence.rare import rare
+from detector.evidence.words import Words
 from detector.snapshot.model import Snapshot
 
 _DEFINED = re.compile(r"^[ \t]*class[ \t]+(\w+)", re.MULTILINE)

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-from detector.evidence.leftover.words import Place, Words
 from detector.evidence.rare import rare
+from detector.evidence.words import Place, Words
 
 SHORTEST = 6
 LEAST_USE = 20_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from detector.evidence.vocabulary import lexemes
@@ -70,6 +71,7 @@ def _whole(word: str, text: str) -> int:
     return 0
 
 
+@lru_cache(maxsize=4)  # several classes ask for the words of both sides
 def read_words(snapshot: Snapshot, side: str) -> tuple[Words, tuple[Notice, ...]]:
     """Read the Python files and notebooks of one side; larger files are left out and named in a notice."""
     wanted, notices = [], []
