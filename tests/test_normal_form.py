@@ -150,6 +150,18 @@ SAME: dict[str, tuple[str, str]] = {
         "def half(n, k):\n    return max(round(n / k) * k, k)\ndef f(a):\n    return g(half(len(a), 9))\n",
         "def half(n, k):\n    return max(round(n / k) * k, k)\ndef f(a):\n    return g(max(round(len(a) / 9) * 9, 9))\n",
     ),
+    "piece cut off": (
+        "def rest(a, n):\n    b = a.strip(n)\n    c = b.split(9)\n    return b, c\ndef f(a):\n    b, c = rest(a, len(a))\n    return hex(c) + abs(b)\n",
+        "def f(a):\n    b = a.strip(len(a))\n    c = b.split(9)\n    return hex(c) + abs(b)\n",
+    ),
+    "piece cut off at the end": (
+        "def rest(b, a):\n    if b.isdigit():\n        return hex(b)\n    return abs(a)\ndef f(a):\n    b = a.strip(9)\n    return rest(b, a)\n",
+        "def f(a):\n    b = a.strip(9)\n    if b.isdigit():\n        return hex(b)\n    return abs(a)\n",
+    ),
+    "piece cut off a method, with its receiver": (
+        "def rest(x, me):\n    me.v = x.split(me.w)\nclass A:\n    def f(self, x):\n        self.w = x.strip(9)\n        rest(x, self)\n        return abs(self.v)\n",
+        "class A:\n    def f(self, x):\n        self.w = x.strip(9)\n        self.v = x.split(self.w)\n        return abs(self.v)\n",
+    ),
     "constant named at the top": ("MEAN = (0.25, 0.5)\ndef f(a):\n    return g(MEAN, len(a))\n", "MEAN = (0.25, 0.5)\ndef f(a):\n    return g((0.25, 0.5), len(a))\n"),
     "no_grad decorator and block": (
         "import torch\n@torch.no_grad()\ndef f(a):\n    return a.abs()\n",
@@ -168,6 +180,42 @@ def test_a_method_turned_into_a_function_stays_the_same() -> None:
     method = "import torch\nclass A:\n    def __init__(self, scale):\n        self.scale = scale\n    def f(self, x):\n        return torch.einsum('ij,jk', self.scale, x.abs())\n"
     function = "import torch\ndef f(scale, x):\n    return torch.einsum('ij,jk', scale, x.abs())\n"
     assert bags(method)[-1][1] == bags(function)[-1][1]
+
+
+METHOD = "class A:\n    def __init__(self):\n        self.norm = 9\n        self.width = 8\n    def f(self, x):\n        self.sum = self.norm(x.abs()) + self.width\n        return self.sum.strip(9) + self.g(x, 7)\n    def g(self, x, n):\n        return x.split(n)\n"
+MOVED = {
+    "bound by the class": ("def f(this, x):\n    this.sum = this.norm(x.abs()) + this.width\n    return this.sum.strip(9) + this.g(x, 7)\n", "    f = f\n"),
+    "called by a method": ("def f(x, this):\n    this.sum = this.norm(x.abs()) + this.width\n    return this.sum.strip(9) + this.g(x, 7)\n", "    def h(self, x):\n        return f(x, self)\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", sorted(MOVED))
+def test_a_method_moved_out_of_its_class_stays_the_same(how: str) -> None:
+    function, rest = MOVED[how]
+    start, end = METHOD.index("    def f"), METHOD.index("    def g")
+    moved = f"{METHOD[:start]}{METHOD[end:]}{rest}{function}"
+
+    def of(source: str) -> set[int]:
+        prints = fingerprint_files({"m.py": source.encode()}).fingerprints
+        return next(set(u.terms.ravel().tolist()) for u in prints if u.unit.name in ("A.f", "f"))
+
+    assert of(moved) == of(METHOD)
+
+
+def test_a_function_called_at_two_places_is_no_piece() -> None:
+    whole = "def f(a):\n    b = a.strip(9)\n    b.sort()\n    return hex(b)\n"
+    once = (
+        "def rest(a):\n    b = a.strip(9)\n    b.sort()\n    return b\ndef f(a):\n    return hex(rest(a))\n"
+    )
+    twice = f"{once}def g(a):\n    return abs(rest(a))\n"
+    assert bags(once)[2][1] == bags(whole)[1][1]
+    assert bags(twice)[2][1] != bags(whole)[1][1]
+
+
+def test_statements_of_a_piece_stand_under_the_lines_of_its_call() -> None:
+    source = "def rest(a):\n    b = a.strip(9)\n    return b.split(8)\ndef f(a):\n    c = rest(a)\n    return hex(c)\n"
+    caller = fingerprint_files({"m.py": source.encode()}).fingerprints[-1]
+    assert {tuple(caller.statements[place]) for place in caller.places.tolist()} == {(5, 5), (6, 6)}
 
 
 def test_a_parameter_turned_into_its_constant_keeps_the_abstract_terms() -> None:

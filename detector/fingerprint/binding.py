@@ -34,6 +34,8 @@ class Scope:
     """the receiver, or the parameter that takes its place in a function which works for a class"""
     parameters: dict[str, set[str]] = field(default_factory=dict)
     """names of the parameters, each with the attributes that are asked of it"""
+    returns: list[Node] = field(default_factory=list)
+    yields: bool = False
 
     @property
     def path(self) -> tuple[Scope, ...]:
@@ -107,7 +109,11 @@ def bindings(syntax: Syntax) -> Bindings:
     _hand_over(scopes, found, around)
     own |= _fields(found, around)
     _release(found, around)
-    _members(found, around)
+    _members(scopes, found, around)
+    for node in found.get("local.return", ()):
+        around(node).returns.append(node)
+    for node in found.get("local.yield", ()):
+        around(node).yields = True
     hooks = api().hooks
     imports = tuple(_imports(found.get("local.definition.import", ())))
     written = tuple(_text(node) for node in found.get("local.definition.import", ()))
@@ -186,11 +192,14 @@ def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> se
     return fields
 
 
-def _members(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
+def _members(scopes: list[Scope], found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
     """Attributes that are asked of parameters, in the function itself or in one within it."""
+    asked = {name for scope in scopes for name in scope.parameters if name != scope.receiver}
     objects, members = found.get("local.reference.object", ()), found.get("local.reference.member", ())
     for node, member in zip(objects, members, strict=True):
         name = _text(node)
+        if name not in asked:
+            continue
         scope: Scope | None = around(node)
         while scope and name not in scope.names:
             scope = scope.parent
@@ -232,7 +241,7 @@ def _is_plain(scope: Scope) -> bool:
         names = {_text(child).lstrip("@ ") for child in around.named_children if child.type == "decorator"}
         if not names <= {"staticmethod", "classmethod"}:
             return False
-    return "yield" not in captures("returns", scope.node)
+    return not scope.yields
 
 
 def _release(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> None:
@@ -269,4 +278,4 @@ def _dunder(name: str) -> bool:
 
 
 def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+    return (node.text or b"").decode()

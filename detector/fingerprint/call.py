@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from detector.fingerprint.api import concept, default, normal_name, public, signature
-from detector.fingerprint.expression import Expressions, split, text
+from detector.fingerprint.api import api, concept, default, normal_name, public, signature
+from detector.fingerprint.expression import Expressions
 from detector.fingerprint.module import Module
 from detector.fingerprint.term import VARIABLE, Term, constant, digest
 
@@ -65,18 +67,18 @@ class Calls(Expressions):
             function = self.parts(function)[0]
         if function.type == "attribute":
             return self.method(function, given)
-        callee = self.lookup(text(function)) if function.type == "identifier" else self.value(function)
+        callee = self.lookup(self.text(function)) if function.type == "identifier" else self.value(function)
         fact = callee.fact
         if fact is not None and fact[0] == "api":
             if fact[1] == "super":
                 return public("super")
             return self.outside(fact[1], self.arguments(given))
-        name = text(function) if function.type == "identifier" else ""
+        name = self.text(function) if function.type == "identifier" else ""
         return self.own_call(name, callee, self.arguments(given))
 
     def method(self, function: Node, given: Node) -> Term:  # noqa: PLR0911  one for each kind of callee
         """`object.name(arguments)`."""
-        target, name = split(function)
+        target, name = self.split(function)
         subject = self.subject(target)
         if subject is not None:
             if name in self.own_names and name not in self.known.hooks:
@@ -104,7 +106,7 @@ class Calls(Expressions):
         for part in self.parts(node):
             if part.type == "keyword_argument":
                 name, value = self.parts(part)[:2]
-                keywords.append((text(name), self.value(value)))
+                keywords.append((self.text(name), self.value(value)))
             elif part.type == "dictionary_splat":
                 keywords.append(("**", self.inner(part)))
             else:
@@ -167,48 +169,78 @@ class Calls(Expressions):
                 return result
         if name in self.known.identity_calls and given.positional:
             return given.positional[-1]
-        fact = ("logger",) if name.rpartition(".")[2].lower() in self.known.logger_makers else None
-        return self.bound(name, given, fact)
+        return self.bound(name, given, ("logger",) if _makes_logger(name) else None)
 
     def bound(self, name: str, given: Arguments, fact: object = None) -> Term:
         """Arguments by parameter name where the signature is known, in the order of names; no defaults."""
-        known = signature(name)
-        ordered: list[tuple[int, Term]] = []
-        rest = given.positional
-        folded = self.known.keywords
-        keywords = [(folded.get(key, key), value) for key, value in given.keywords]
-        if name.startswith(".") and not rest:
-            rest = [value for key, value in keywords if key in self.known.receiver_keywords][:1]
-            keywords = [pair for pair in keywords if pair[0] not in self.known.receiver_keywords]
-        if known is not None:
-            if known.method and rest:
-                ordered.append((0, rest[0]))
-                rest = rest[1:]
-            alone = known.ranged and len(rest) == 1 and all(key != known.names[1] for key, _ in keywords)
-            named = list(zip(known.names[alone:], rest, strict=False))
-            rest = _spread([*rest[len(named) :], *(value for key, value in keywords if key == known.rest)])
-            keywords = [pair for pair in (*named, *keywords) if pair[0] != known.rest]
-            keywords = [pair for pair in keywords if not _is_default(name, *pair)]
-        ordered += ((0, value) for value in rest)
-        ordered += sorted(((digest(f"keyword {k}"), value) for k, value in keywords), key=lambda row: row[0])
-        code = public(name)
-        return self.node(
-            (code.exact1, code.abstract1),
-            [hash((salt, value.exact1)) if salt else value.exact1 for salt, value in ordered],
-            [hash((salt, value.exact2)) if salt else value.exact2 for salt, value in ordered],
-            [value for _, value in ordered],
-            fact,
-        )
+        form = _form(name, len(given.positional), tuple([key for key, _ in given.keywords]))
+        values = given.all
+        plain = [values[at] for at in form.plain]
+        rest = [values[at] for at in form.rest]
+        plain += _spread(rest) if form.spread else rest
+        exact1, exact2 = [value.exact1 for value in plain], [value.exact2 for value in plain]
+        for salt, at, standard in form.named:
+            value = values[at]
+            if standard is None or not _is_default(standard, value):
+                exact1.append(hash((salt, value.exact1)))
+                exact2.append(hash((salt, value.exact2)))
+                plain.append(value)
+        return self.node(form.label, exact1, exact2, plain, fact)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the arguments of a public call are bound, each by its place among all that are given.
+
+    `plain` and `rest` have no name, `rest` being what the signature gathers (`spread`: one sequence there
+    is its elements); `named` have the hash of their parameter's name, and its default where it has one.
+    """
+
+    label: tuple[int, int]
+    plain: tuple[int, ...]
+    rest: tuple[int, ...]
+    spread: bool
+    named: tuple[tuple[int, int, Term | None], ...]
+
+
+@lru_cache(maxsize=65536)
+def _form(name: str, count: int, keys: tuple[str, ...]) -> _Form:
+    """The form of a call with `count` positional arguments and these keywords."""
+    known = signature(name)
+    folded, receivers = api().keywords, api().receiver_keywords
+    keywords = [(folded.get(key, key), at) for at, key in enumerate(keys, count)]
+    rest, plain = list(range(count)), list[int]()
+    if name.startswith(".") and not rest:
+        rest = [at for key, at in keywords if key in receivers][:1]
+        keywords = [pair for pair in keywords if pair[0] not in receivers]
+    if known is not None:
+        if known.method and rest:
+            plain, rest = rest[:1], rest[1:]
+        alone = known.ranged and len(rest) == 1 and all(key != known.names[1] for key, _ in keywords)
+        named = list(zip(known.names[alone:], rest, strict=False))
+        rest = [*rest[len(named) :], *(at for key, at in keywords if key == known.rest)]
+        keywords = [pair for pair in (*named, *keywords) if pair[0] != known.rest]
+    code = public(name)
+    rows = [(digest(f"keyword {key}"), at, default(name, key) if known else None) for key, at in keywords]
+    return _Form(
+        (code.exact1, code.abstract1),
+        tuple(plain),
+        tuple(rest),
+        known is not None,
+        tuple(sorted(rows, key=itemgetter(0))),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _makes_logger(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in api().logger_makers
 
 
 _SUPER = ("api", "super")
 _OWN_CALL = digest("operation own call")
 
 
-def _is_default(name: str, parameter: str, value: Term) -> bool:
-    standard = default(name, parameter)
-    if standard is None:
-        return False
+def _is_default(standard: Term, value: Term) -> bool:
     if value.fact and value.fact[0] == "elements":
         elements = value.fact[1]
         written = tuple(e.fact[1] for e in elements if e.fact and e.fact[0] == "constant")

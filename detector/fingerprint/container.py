@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from detector.fingerprint.call import Arguments, Calls
-from detector.fingerprint.expression import text
 from detector.fingerprint.term import NONE, VARIABLE, Term, constant
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Containers(Calls):
     def assign(self, target: Node, value: Term) -> None:
         """Give a target a value; statements know the other forms of targets."""
         if target.type == "identifier":
-            self.bind(text(target), value)
+            self.bind(self.text(target), value)
             return
         parts = self.parts(target)
         if target.type in ("pattern_list", "tuple_pattern", "list_pattern", "tuple", "list"):
@@ -119,7 +118,7 @@ class Containers(Calls):
                 self.assign(target, element)
             return
         for position, target in enumerate(targets):
-            if text(target) != "_":
+            if self.text(target) != "_":
                 self.assign(target, self.element(value, constant(position)))
 
     def item(self, node: Node) -> Term:
@@ -163,7 +162,7 @@ class Containers(Calls):
                 if len(names) > 1:
                     self.value(names[1])
                 if names:
-                    self.env[text(names[0])] = VARIABLE
+                    self.env[self.text(names[0])] = VARIABLE
         body = self.value(parts[-1])
         self.env = outer
         return self.operation("lambda", body)

@@ -48,6 +48,7 @@ _EVERYDAY = (
 _TRIVIAL = frozenset(digest(f"constant {text}") for text in _EVERYDAY)
 
 
+@lru_cache(maxsize=4096)
 def label(text: str) -> tuple[int, int]:
     """Exact and abstract hash of an operation of the language itself."""
     return digest(f"operation {text}"), concept(text)
@@ -81,20 +82,31 @@ class Expressions:
     ) -> Term:
         """Record an operation. `exact1` and `exact2` are its operands' hashes in their meaningful order."""
         exact, abstract = name
-        kept = [part for part in parts if part.abstract1]
         second = hash((exact, *exact1))
         third = hash((exact, *exact2))
-        abstract2 = hash((abstract, *sorted([part.abstract1 for part in kept])))
-        abstract3 = hash((abstract, *sorted([part.abstract2 for part in kept])))
-        record = self.record
-        index = len(record.places)
-        record.terms.extend((exact, second, third, abstract2, abstract3))
-        record.places.append(self.place)
+        kept = [part for part in parts if part.abstract1]
+        if len(kept) > 1:
+            abstract2 = hash((abstract, *sorted([part.abstract1 for part in kept])))
+            abstract3 = hash((abstract, *sorted([part.abstract2 for part in kept])))
+        elif kept:
+            abstract2 = hash((abstract, kept[0].abstract1))
+            abstract3 = hash((abstract, kept[0].abstract2))
+        else:
+            abstract2 = abstract3 = hash((abstract,))
+        index = self.row((exact, second, third, abstract2, abstract3))
         if self.pending:
-            record.names.extend(self.pending)
-            record.nodes.extend([index] * len(self.pending))
+            self.record.names.extend(self.pending)
+            self.record.nodes.extend([index] * len(self.pending))
             self.pending.clear()
         return Term(exact, second, abstract, abstract2, fact, index)
+
+    def row(self, hashes: tuple[int, int, int, int, int]) -> int:
+        """Record the hashes of a node under the present statement; its index."""
+        record = self.record
+        index = len(record.places)
+        record.terms.extend(hashes)
+        record.places.append(self.place)
+        return index
 
     def operation(self, text: str, *parts: Term, fact: Any = None) -> Term:
         """An operation with operands in order."""
@@ -119,6 +131,16 @@ class Expressions:
             return term
         return self.operation(node.type, *map(self.value, node.named_children))
 
+    def text(self, node: Node) -> str:
+        """The text of a node. One character of `module.source` is one byte, so that nothing is searched."""
+        written = self.module.source[node.start_byte : node.end_byte]
+        return written if written.isascii() else written.encode("latin-1").decode("utf-8", "replace")
+
+    def split(self, node: Node) -> tuple[Node, str]:
+        """Object and attribute name of `object.attribute`."""
+        children = self.parts(node)
+        return children[0], self.text(children[-1])
+
     def parts(self, node: Node) -> list[Node]:
         """Named children without comments and line continuations."""
         return [child for child in node.named_children if not child.is_extra]
@@ -138,7 +160,7 @@ class Expressions:
 
     def name(self, node: Node) -> Term:
         """An identifier, looked up by the rules of scopes."""
-        name = text(node)
+        name = self.text(node)
         term = self.lookup(name)
         if term.fact is None or term.fact[0] not in ("api", "constant"):
             self.pending.append(name)
@@ -198,12 +220,12 @@ class Expressions:
         """Which subject a name stands for; None where it is another value."""
         if node.type != "identifier":
             return None
-        term = self.env.get(text(node))
+        term = self.env.get(self.text(node))
         return term.fact[1] if term is not None and term.fact and term.fact[0] == "subject" else None
 
     def member(self, node: Node) -> Term:
         """`object.attribute`, read."""
-        target, attribute = split(node)
+        target, attribute = self.split(node)
         subject = self.subject(target)
         if subject is not None:
             self.pending.append(f".{attribute}")
@@ -251,32 +273,18 @@ class Expressions:
 
     def literal(self, node: Node) -> Term:
         """True, False, None, `...`."""
-        return constant({"True": True, "False": False, "None": None}.get(text(node), ...))
+        return constant({"True": True, "False": False, "None": None}.get(self.text(node), ...))
 
     def number(self, node: Node) -> Term:
         """A number, by value."""
-        written = text(node).replace("_", "")
-        if written.isdecimal() and len(written) < 16 and (written[0] != "0" or len(written) == 1):
-            return self.constant(int(written))
-        if len(written) > _LONGEST_NUMBER:
-            return self.constant(written)
-        written = _OLD_OCTAL.sub("0o", written)
-        try:
-            found: Any = ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            found = written
-        return self.constant(found)
+        return self.constant(_number(self.text(node)))
 
     def constant(self, found: Any) -> Term:
         """A literal value; recorded unless it is one that everybody uses."""
         term = constant(found)
         if term.exact1 in _TRIVIAL:
             return term
-        record = self.record
-        index = len(record.places)
-        record.terms.extend((term.exact1,) * 5)
-        record.places.append(self.place)
-        return term._replace(node=index)
+        return Term(*term[:5], self.row((term.exact1,) * 5))
 
     def string(self, node: Node) -> Term:
         """A string by its value, or an f-string as an operation on what it interpolates."""
@@ -294,13 +302,13 @@ class Expressions:
             prefix = ""
             for child in node.children:
                 if child.type == "string_content":
-                    pieces.append(_unescaped(text(child), prefix))
+                    pieces.append(_unescaped(self.text(child), prefix))
                 elif child.type == "interpolation":
                     if any(part.type == "=" for part in child.children):
-                        pieces.append(f"{text(self.parts(child)[0])}=")
+                        pieces.append(f"{self.text(self.parts(child)[0])}=")
                     values.append(self.inner(child))
                 elif child.type == "string_start":
-                    prefix = text(child).rstrip("\"'").lower()
+                    prefix = self.text(child).rstrip("\"'").lower()
             if not pieces:
                 pieces.append(b"" if "b" in prefix else "")
         if len({type(piece) for piece in pieces}) > 1:
@@ -381,7 +389,7 @@ class Expressions:
         """`a < b < c` is `a < b and b < c`; `>` is `<` the other way round."""
         operands = [self.value(part) for part in self.parts(node)]
         operators = [
-            "!=" if child.type == "<>" else " ".join(text(child).split())
+            "!=" if child.type == "<>" else " ".join(self.text(child).split())
             for child in node.children
             if not child.is_named and child.type not in ("(", ")")
         ]
@@ -432,7 +440,7 @@ class Expressions:
         """`(name := value)`."""
         target, source = self.parts(node)[:2]
         value = self.value(source)
-        self.bind(text(target), value)
+        self.bind(self.text(target), value)
         return value
 
     def bind(self, name: str, value: Term) -> None:
@@ -456,9 +464,18 @@ def roles(walk: type) -> tuple[dict[str, Role], dict[str, Role]]:
     )
 
 
-def text(node: Node) -> str:
-    """The text of a node."""
-    return (node.text or b"").decode("utf-8", "replace")
+@lru_cache(maxsize=65536)
+def _number(written: str) -> Any:
+    written = written.replace("_", "")
+    if written.isdecimal() and len(written) < 16 and (written[0] != "0" or len(written) == 1):
+        return int(written)
+    if len(written) > _LONGEST_NUMBER:
+        return written
+    written = _OLD_OCTAL.sub("0o", written)
+    try:
+        return ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return written
 
 
 def _unescaped(body: str, prefix: str) -> str | bytes:
@@ -473,14 +490,8 @@ def _unescaped(body: str, prefix: str) -> str | bytes:
     return body.encode("latin-1", "replace") if "b" in prefix else body
 
 
-def split(node: Node) -> tuple[Node, str]:
-    """Object and attribute name of `object.attribute`."""
-    children = [child for child in node.named_children if not child.is_extra]
-    return children[0], text(children[-1])
-
-
 def _is_negative(node: Node) -> bool:
-    operators = [" ".join(text(c).split()) for c in node.children if not c.is_named]
+    operators = [" ".join(child.type.split()) for child in node.children if not child.is_named]
     return len(operators) == 1 and operators[0] in ("!=", "not in", "is not", "<>")
 
 

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from detector.fingerprint.api import api
 from detector.fingerprint.binding import Bindings, Scope, bindings, parameters_of
 from detector.fingerprint.call import Helper
-from detector.fingerprint.expression import text
 from detector.fingerprint.module import Module, Roots, module
 from detector.fingerprint.piece import Pieces
 from detector.fingerprint.statement import Statements
-from detector.fingerprint.term import Term
+from detector.fingerprint.term import Term, digest
 from detector.unit.source import Source
 from detector.unit.tree import Syntax, parse
 from detector.unit.unit import Unit, UnitKind
@@ -63,23 +62,22 @@ class Declared:
     found: Bindings
     blob: str
 
-    def functions(self) -> list[tuple[str, str, str, str | None]]:
-        """(name, path, text, snippet) of each function; the snippet, a source by which other processes can
-        inline it, is there for functions of one return expression that no framework calls.
+    def functions(self) -> list[tuple[str, str, int, str | None]]:
+        """(name, path, hash of the text, snippet) of each function; the snippet, a source by which other
+        processes can inline it, is there for functions of one return expression that no framework calls.
         """
         source = self.syntax.source
-        found: list[tuple[str, str, str, str | None]] = []
+        found: list[tuple[str, str, int, str | None]] = []
         for scope in self.found.scopes:
             if scope.kind == "function_definition":
                 small = scope.name not in api().hooks and _returned(scope) is not None
-                found.append(
-                    (scope.name, source.path, text(scope.node), self._snippet(scope) if small else None)
-                )
+                written = digest(_text(scope.node))
+                found.append((scope.name, source.path, written, self._snippet(scope) if small else None))
         return found
 
     def _snippet(self, scope: Scope) -> str:
         """The function with the imports of its file and the names bound there, as a file of its own."""
-        written = text(scope.node)
+        written = _text(scope.node)
         bound = sorted(self.found.scopes[0].names & set(_WORD.findall(written)) - {scope.name})
         names = [
             f"{name} = ..." for name in bound if not any(item.name == name for item in self.found.imports)
@@ -117,21 +115,21 @@ def helpers_of(declared: Iterable[Declared], roots: Roots) -> dict[str, Helper]:
             if body is None:
                 bodies[scope.name] = ""
                 continue
-            written = text(scope.node)
+            written = _text(scope.node)
             if bodies.setdefault(scope.name, written) == written:
-                values = values or module(file.syntax.source.path, file.found, roots)
+                values = values or module(file.syntax.source, file.found, roots)
                 helpers[scope.name] = Helper(scope, values, parameters_of(scope), body)
     return {
         name: helper
         for name, helper in helpers.items()
-        if bodies[name] and bodies[name] == text(helper.scope.node)
+        if bodies[name] and bodies[name] == _text(helper.scope.node)
     }
 
 
 def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
     """Fingerprint every unit of a file, the module's own code first."""
     source = file.syntax.source
-    names = module(source.path, file.found, world.roots)
+    names = module(source, file.found, world.roots)
     top = file.found.scopes[0]
     units: list[Fingerprint] = []
     walk = Pieces(top, names, world.own, world.helpers, file.found.pieces)
@@ -166,9 +164,8 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
         given = node.child_by_field_name("superclasses")
         if given is not None:
             walk.bases(given)
-            bases = tuple(
-                text(base).rpartition(".")[2] for base in walk.parts(given) if base.type != "keyword_argument"
-            )
+            parts = (base for base in walk.parts(given) if base.type != "keyword_argument")
+            bases = tuple(walk.text(base).rpartition(".")[2] for base in parts)
     else:
         kind = "method" if scope.parent and scope.parent.kind == "class_definition" else "function"
         given = node.child_by_field_name("parameters")
@@ -193,11 +190,11 @@ def _finished(walk: Statements, unit: Unit, bases: tuple[str, ...] = ()) -> Fing
     record = walk.record
     return Fingerprint(
         unit,
-        np.array(record.terms, dtype=np.int64).reshape(-1, 5),
-        np.array(record.places, dtype=np.int32),
-        np.array(record.statements, dtype=np.int32).reshape(-1, 2),
+        np.frombuffer(record.terms, np.int64).reshape(-1, 5),
+        np.frombuffer(record.places, np.int32),
+        np.array(record.statements, np.int32).reshape(-1, 2),
         tuple(record.names),
-        np.array(record.nodes, dtype=np.int32),
+        np.frombuffer(record.nodes, np.int32),
         tuple(sorted(record.calls)),
         bases,
         walk.skipped,
@@ -232,6 +229,10 @@ def _returned(scope: Scope) -> Node | None:
     if len(statements) != 1 or statements[0].type != "return_statement":
         return None
     return next((child for child in statements[0].named_children if not child.is_extra), None)
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")
 
 
 def _first_line(node: Node) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from detector.fingerprint.api import public
 from detector.fingerprint.binding import Bindings
 from detector.fingerprint.term import VARIABLE, Term
+from detector.unit.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,19 @@ def own(name: str) -> Term:
 @dataclass(frozen=True, slots=True)
 class Module:
     """Top-level names as values; `bound` are all names that the file binds at the top, `stars` the outside
-    modules whose names were all imported.
+    modules whose names were all imported. `source` is the file's text, a character for each byte of UTF-8.
     """
 
     path: str
+    source: str
     values: dict[str, Term]
     bound: frozenset[str]
     stars: tuple[str, ...]
 
 
-def module(path: str, found: Bindings, roots: Roots) -> Module:
+def module(source: Source, found: Bindings, roots: Roots) -> Module:
     """The values of imported names and of the functions and classes defined at the top."""
-    values: dict[str, Term] = {}
-    stars: list[str] = []
+    path, values, stars = source.path, dict[str, Term](), list[str]()
     for item in found.imports:
         inside = roots.own(path, item.target)
         if item.name != "*":
@@ -68,4 +69,4 @@ def module(path: str, found: Bindings, roots: Roots) -> Module:
     for scope in found.scopes:
         if scope.name and scope.parent is found.scopes[0]:
             values[scope.name] = own(scope.name)
-    return Module(path, values, frozenset(found.scopes[0].names), tuple(stars))
+    return Module(path, source.text.decode("latin-1"), values, frozenset(found.scopes[0].names), tuple(stars))

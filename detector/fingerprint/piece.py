@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from detector.fingerprint.binding import Scope, parameters_of
 from detector.fingerprint.call import Arguments, Helpers
-from detector.fingerprint.expression import split, text
 from detector.fingerprint.module import Module
 from detector.fingerprint.statement import Statements
 from detector.fingerprint.term import NONE, VARIABLE, Term
-from detector.unit.tree import captures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,17 +64,30 @@ class Pieces(Statements):
         if function is None or given is None or len(self.within) > _DEPTH:
             return None
         if function.type == "identifier":
-            name = text(function)
+            name = self.text(function)
             if self.lookup(name).fact != ("own", name):
                 return None
         elif function.type == "attribute":
-            target, name = split(function)
+            target, name = self.split(function)
             if self.subject(target) is None:
                 return None
         else:
             return None
         piece = self.pieces.get(name)
-        return piece if piece and piece not in self.within and _fits(piece, self.parts(given)) else None
+        fits = piece and piece not in self.within and self.fits(piece, self.parts(given))
+        return piece if fits else None
+
+    def fits(self, piece: Scope, given: list[Node]) -> bool:
+        """Does every argument plainly have its parameter?"""
+        names = [name for name, _ in parameters_of(piece)]
+        keywords = [self.text(part.named_children[0]) for part in given if part.type == "keyword_argument"]
+        splats = any(part.type in ("list_splat", "dictionary_splat", "for_in_clause") for part in given)
+        return (
+            not splats
+            and {*names, piece.receiver} >= set(piece.parameters)
+            and len(given) <= len(names)
+            and set(keywords) <= set(names[len(given) - len(keywords) :])
+        )
 
     def walked(self, piece: Scope, node: Node, tail: bool) -> Term:
         """Walk a piece over the caller's values. What it changes of a subject stays changed."""
@@ -84,7 +95,7 @@ class Pieces(Statements):
         given = self.arguments(self.parts(node)[-1])
         values = self.given(piece, given)
         if function.type == "attribute" and piece.receiver:
-            values[piece.receiver] = self.value(split(function)[0])
+            values[piece.receiver] = self.value(self.split(function)[0])
         self.record.calls.add(piece.name)
         outer = self.env, self.locals, self.enclosing
         self.env = {name: term for name, term in self.env.items() if "." in name} | values
@@ -125,21 +136,8 @@ class Pieces(Statements):
         return NONE
 
 
-def _fits(piece: Scope, given: list[Node]) -> bool:
-    """Does every argument plainly have its parameter?"""
-    names = [name for name, _ in parameters_of(piece)]
-    keywords = [text(part.named_children[0]) for part in given if part.type == "keyword_argument"]
-    splats = any(part.type in ("list_splat", "dictionary_splat", "for_in_clause") for part in given)
-    return (
-        not splats
-        and set(names) | {piece.receiver} >= set(piece.parameters)
-        and len(given) <= len(names)
-        and set(keywords) <= set(names[len(given) - len(keywords) :])
-    )
-
-
 def _is_straight(piece: Scope) -> bool:
     """Does the piece return at its end alone, if at all?"""
     body = piece.node.child_by_field_name("body")
-    returns = captures("returns", piece.node).get("return", [])
-    return not returns or (len(returns) == 1 and body is not None and returns[0] == body.named_children[-1])
+    statements = [child for child in body.named_children if not child.is_extra] if body is not None else []
+    return not piece.returns or piece.returns == statements[-1:]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from detector.fingerprint.api import Api
 from detector.fingerprint.call import Helpers
 from detector.fingerprint.container import Containers
-from detector.fingerprint.expression import roles, split, text
+from detector.fingerprint.expression import roles
 from detector.fingerprint.module import Module, own
 from detector.fingerprint.term import NONE, VARIABLE, Term
 
@@ -98,7 +98,7 @@ class Statements(Containers):
         inner = node.child_by_field_name("definition") or node
         name = inner.child_by_field_name("name")
         if name is not None:
-            self.env[text(name)] = own(text(name))
+            self.env[self.text(name)] = own(self.text(name))
         return False
 
     # Effects and assignments
@@ -125,23 +125,23 @@ class Statements(Containers):
         if self.is_silent(function, given):
             return
         if function.type == "attribute":
-            target, name = split(function)
-            known = self.env.get(text(target)) if target.type == "identifier" else None
+            target, name = self.split(function)
+            known = self.env.get(self.text(target)) if target.type == "identifier" else None
             if name == "append" and known is not None and known.fact == ("list",):
                 values = self.arguments(given).positional
                 if len(values) == 1:
-                    self.bind(text(target), self.collected(values[0]))
+                    self.bind(self.text(target), self.collected(values[0]))
                     return
         self.value(node)
 
     def is_silent(self, function: Node, given: Node) -> bool:
         """Does the call only tell a person something?"""
         if function.type == "identifier":
-            fact = self.lookup(text(function)).fact
+            fact = self.lookup(self.text(function)).fact
             return bool(fact and fact[0] == "api" and fact[1] in self.known.silent_calls)
         if function.type != "attribute":
             return False
-        target, name = split(function)
+        target, name = self.split(function)
         if name not in _speaking(self.known):
             return False
         mark = len(self.record.places)
@@ -198,7 +198,7 @@ class Statements(Containers):
     def assign(self, target: Node, value: Term) -> None:
         """Also attributes and items are targets."""
         if target.type == "attribute":
-            base, name = split(target)
+            base, name = self.split(target)
             subject = self.subject(base)
             if subject is not None:
                 self.env[f"{subject}.{name}"] = value
@@ -219,7 +219,7 @@ class Statements(Containers):
         if target is None or value is None or operator is None:
             return False
         left = self.value(target)
-        self.assign(target, self.operate(text(operator).rstrip("="), left, self.value(value)))
+        self.assign(target, self.operate(self.text(operator).rstrip("="), left, self.value(value)))
         return False
 
     def result(self, node: Node) -> bool:
@@ -254,7 +254,7 @@ class Statements(Containers):
 
     def decide(self, condition: Node, body: Node, alternatives: list[Node]) -> bool:
         """One test and what hangs on it; what either side leaves behind is joined."""
-        if condition.type in ("identifier", "attribute") and text(condition) in self.known.guards:
+        if condition.type in ("identifier", "attribute") and self.text(condition) in self.known.guards:
             return False
         test, negated = self.test_of(condition)
         before = dict(self.env)
@@ -365,7 +365,7 @@ class Statements(Containers):
 
     def is_unknown(self, node: Node) -> bool:
         """Is this a name that nothing defines? In `except E, name` of Python 2 it is the target."""
-        return node.type == "identifier" and self.lookup(text(node)) is VARIABLE
+        return node.type == "identifier" and self.lookup(self.text(node)) is VARIABLE
 
     def caught(self, node: Node) -> None:
         """What an `except` clause names; tuples are several names."""
@@ -375,7 +375,7 @@ class Statements(Containers):
             self.operation("except", self.value(value))
         for target in parts[1:]:
             for name in self.parts(target) or [target]:
-                self.env[text(name)] = VARIABLE
+                self.env[self.text(name)] = VARIABLE
 
     def cases(self, node: Node) -> bool:
         """`match`: the subject, the guards and the bodies."""

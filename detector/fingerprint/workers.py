@@ -44,8 +44,8 @@ class Prints:
     files: int
 
 
-Definitions: TypeAlias = "list[tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]]"
-"""for each side: own names, and (function name, path, text, snippet or None) of its functions"""
+Definitions: TypeAlias = "list[tuple[int, frozenset[str], list[tuple[str, str, int, str | None]]]]"
+"""for each side: own names, and (function name, path, hash of its text, snippet or None) of its functions"""
 Worlds: TypeAlias = "dict[int, tuple[frozenset[str], Roots, dict[str, tuple[str, str]]]]"
 """for each side: own names, import roots, helper name -> (path, snippet)"""
 Result: TypeAlias = "tuple[list[tuple[int, str, int, list[Fingerprint]]], list[tuple[int, Notice]]]"
@@ -167,9 +167,9 @@ def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds,
 
 def _definitions(
     side: int, files: list[Declared]
-) -> tuple[int, frozenset[str], list[tuple[str, str, str, str | None]]]:
+) -> tuple[int, frozenset[str], list[tuple[str, str, int, str | None]]]:
     own: set[str] = set()
-    functions: list[tuple[str, str, str, str | None]] = []
+    functions: list[tuple[str, str, int, str | None]] = []
     for file in files:
         own |= file.found.own
         functions += file.functions()
@@ -179,7 +179,7 @@ def _definitions(
 def _merged(definitions: Sequence[Definitions], roots: Mapping[int, Roots]) -> Worlds:
     """What each repository defines; a helper must be the only function of its name."""
     own: dict[int, set[str]] = {side: set() for side in roots}
-    bodies: dict[int, dict[str, set[str]]] = {side: {} for side in roots}
+    bodies: dict[int, dict[str, set[int]]] = {side: {} for side in roots}
     snippets: dict[int, dict[str, tuple[str, str]]] = {side: {} for side in roots}
     for part in definitions:
         for side, names, functions in part:

@@ -62,3 +62,7 @@
 (attribute object: (identifier) @local.reference.object attribute: (identifier) @local.reference.member)
 (call function: (identifier) @local.reference.call)
 (call function: (attribute attribute: (identifier) @local.reference.call))
+
+; where a function hands back values
+(return_statement) @local.return
+(yield) @local.yield

@@ -1,4 +1,0 @@
-; Where a function hands back values.
-
-(return_statement) @return
-(yield) @yield
