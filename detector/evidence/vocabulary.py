@@ -23,6 +23,8 @@ _SINGLE = r'"(?:[^"\\\n]+|\\.?)*"?' + r"|'(?:[^'\\\n]+|\\.?)*'?"
 _QUOTED = re.compile(rf"\#[^\n]*|{_TRIPLE}|{_SINGLE}", re.DOTALL)
 _PREFIX = re.compile(r"(?<!\w)[bBuUrRfFtT]{1,2}\Z")
 _NAME = re.compile(r"\b[^\W\d]\w*")
+_ASCII_NAME = re.compile(r"[A-Za-z_](?<!\w.)\w*", re.ASCII)
+"""the same for text without other letters, in half the time"""
 _NUMBER = re.compile(r"\d(?<!\w\d)[\w.]*(?:(?<=[eE])[-+]\d+)?")
 """looks behind the digit, not before it, since a search for a plain digit is quick"""
 _INTERPOLATION = re.compile(r"\{[^{}\n]*\}")
@@ -99,7 +101,7 @@ def lexemes(text: str) -> Lexemes:
     if run:
         quotations.append(_joined(run))
     bare = " ".join((*code, text[end:]))
-    names = frozenset(_NAME.findall(bare)) - _KEYWORDS
+    names = frozenset((_ASCII_NAME if bare.isascii() else _NAME).findall(bare)) - _KEYWORDS
     return Lexemes(tuple(quotations), names, frozenset(_NUMBER.findall(bare)))
 
 
