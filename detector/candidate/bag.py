@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from detector.background.grouping import distinct
 from detector.fingerprint.fingerprint import Fingerprint
+from detector.fingerprint.term import LEVELS
 
 Bits = Callable[[NDArray[np.uint64]], NDArray[np.float32]]
 
@@ -47,9 +48,8 @@ class Bags:
 
 def bags(fingerprints: Sequence[Fingerprint], bits: Bits) -> Bags:
     """Pool the units' terms; `bits` gives the rarity of hashes."""
-    nodes = np.concatenate([np.zeros((0, 5), np.int64), *(unit.terms for unit in fingerprints)]).view(
-        np.uint64
-    )
+    none = np.zeros((0, len(LEVELS)), np.int64)
+    nodes = np.concatenate([none, *(unit.terms for unit in fingerprints)]).view(np.uint64)
     owners = np.repeat(np.arange(len(fingerprints)), [len(unit.terms) for unit in fingerprints])
     known, places = np.unique(nodes, return_inverse=True)
     # a unit's number and a term's place in one, so that sorting these sorts by unit, then by term

@@ -170,18 +170,17 @@ class Common:
         What the units of A hold is marked in a table, where what those of B hold is looked up.
         """
         order = np.argsort(pairs.a, kind="stable")
-        step = max(1, min(_PAIRS, _CELLS // max(1, len(self.terms))))
+        width = len(self.terms)
+        step = max(1, min(_PAIRS, _CELLS // max(1, width)))
         for at in range(0, len(order), step):
             chosen = order[at : at + step]
             units_a, units_b = pairs.a[chosen], pairs.b[chosen]
             units, row = np.unique(units_a, return_inverse=True)
-            marked = np.zeros(len(units) * len(self.terms), bool)
+            marked = np.zeros(len(units) * width, bool)
             places, counts = self.left.within(units)
-            marked[np.repeat(np.arange(len(units)) * len(self.terms), counts) + self.left.terms[places]] = (
-                True
-            )
+            marked[np.repeat(np.arange(len(units)) * width, counts) + self.left.terms[places]] = True
             places, counts = self.right.within(units_b)
-            both = np.flatnonzero(marked[np.repeat(row * len(self.terms), counts) + self.right.terms[places]])
+            both = np.flatnonzero(marked[np.repeat(row * width, counts) + self.right.terms[places]])
             rows, places = np.searchsorted(np.cumsum(counts), both, "right"), places[both]
             free = _free(np.minimum(self.a.sizes[units_a], self.b.sizes[units_b]))
             gains = self.right.bits[places] - free[rows]
