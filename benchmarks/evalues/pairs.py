@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background import Background
+from detector.background.census import code_digest
 from detector.background.corpus import obtain, read_list
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, joined
@@ -66,7 +67,7 @@ def packages(label: str, background: Background) -> list[Package]:
 
 
 def _units(requirement: str) -> tuple[Fingerprint, ...]:
-    kept = CACHE / f"{requirement}.pickle"
+    kept = CACHE / f"{requirement}-{code_digest()}.pickle"
     if kept.exists():
         units: tuple[Fingerprint, ...] = pickle.loads(kept.read_bytes())
         return units
