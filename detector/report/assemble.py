@@ -6,8 +6,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
 
-from detector.evidence.finding import Evidence, Extent, Finding, Graph, Json, Rename, Site, Span
+from detector.evidence.finding import (
+    Aligned,
+    Evidence,
+    Extent,
+    Finding,
+    Graph,
+    Json,
+    Reason,
+    Rename,
+    Site,
+    Span,
+)
 from detector.options import Options
 from detector.report.excerpts import shown
 from detector.report.model import Class, Report, Side, Tool
@@ -16,6 +28,7 @@ from detector.report.wording import scale_step
 from detector.snapshot.model import Notice, Snapshot
 from detector.version import VERSION
 
+Weighed = TypeVar("Weighed", Finding, Aligned, Reason)
 RENAME_SITES = 50
 """sites that the merged rename map keeps for each row; the counts are of all"""
 _WITHOUT_EFFECT = ("jobs", "offline")
@@ -89,19 +102,21 @@ def _identified(findings: Iterable[Finding]) -> list[Finding]:
         digest = _digest(finding)
         seen[digest] += 1
         number = "" if seen[digest] == 1 else f"-{seen[digest]}"
-        named.append(replace(_in_floats(finding), id=f"{digest}{number}"))
+        named.append(
+            replace(
+                _in_floats(finding),
+                id=f"{digest}{number}",
+                e_value=None if finding.e_value is None else float(finding.e_value),
+                lines=tuple(map(_in_floats, finding.lines)),
+                reasons=tuple(map(_in_floats, finding.reasons)),
+            )
+        )
     return named
 
 
-def _in_floats(finding: Finding) -> Finding:
+def _in_floats(weighed: Weighed) -> Weighed:
     """Whole numbers of bits as floats, so that a report read back from JSON equals the one written."""
-    return replace(
-        finding,
-        bits=float(finding.bits),
-        e_value=None if finding.e_value is None else float(finding.e_value),
-        lines=tuple(replace(each, bits=float(each.bits)) for each in finding.lines),
-        reasons=tuple(replace(each, bits=float(each.bits)) for each in finding.reasons),
-    )
+    return weighed if type(weighed.bits) is float else replace(weighed, bits=float(weighed.bits))
 
 
 def _digest(finding: Finding) -> str:
