@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-import click
+import typer
 
 from detector.errors import UncribError
 from detector.evidence.finding import Strength
@@ -19,65 +18,56 @@ SOURCE = "git URL, owner/name (GitHub), hf:org/name, pypi:name==version or a fol
 
 _BOUNDS = ", ".join(f"{field.name}={field.default:.12g}" for field in fields(Limits))
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-jobs = click.option(
-    "-j", "--jobs", type=int, metavar="N", help="Worker processes; 0: one for each processor."
-)
-offline = click.option("--offline", is_flag=True, default=None, help="Use what was cached before as it is.")
-verbose = click.option(
-    "-v", "--verbose", is_flag=True, help="Say what each phase took; show tracebacks of errors."
-)
-quiet = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-_COMPARING = (
-    jobs,
-    click.option(
-        "--history/--no-history",
-        default=None,
-        help="Read both histories; by default when they are small enough.",
+History = Annotated[
+    bool | None,
+    typer.Option(
+        "--history/--no-history", help="Read both histories; by default when they are small enough."
     ),
-    click.option(
-        "--upstream",
-        multiple=True,
-        metavar="SOURCE",
-        help="What both sides may hold honestly; it is set apart. Repeatable.",
-    ),
-    click.option("--only", multiple=True, metavar="CLASS", help="Run this evidence class only. Repeatable."),
-    click.option("--skip", multiple=True, metavar="CLASS", help="Leave this class out. Repeatable."),
-    click.option(
-        "--threshold",
-        type=float,
-        metavar="E",
-        help="Report matches with at most this E-value.  [default: 0.01]",
-    ),
-    click.option(
-        "--dirty", is_flag=True, default=None, help="Read a work tree's files instead of its last commit."
-    ),
-    offline,
-    click.option(
-        "--limit",
-        "limits",
-        multiple=True,
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", metavar="N", help="Worker processes; 0: one for each processor.")
+]
+Upstream = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SOURCE", help="What both sides may hold honestly; it is set apart. Repeatable."),
+]
+Only = Annotated[
+    list[str] | None, typer.Option(metavar="CLASS", help="Run this evidence class only. Repeatable.")
+]
+Skip = Annotated[list[str] | None, typer.Option(metavar="CLASS", help="Leave this class out. Repeatable.")]
+Dirty = Annotated[
+    bool | None, typer.Option("--dirty", help="Read a work tree's files instead of its last commit.")
+]
+Offline = Annotated[bool | None, typer.Option("--offline", help="Use what was cached before as it is.")]
+Threshold = Annotated[
+    float | None,
+    typer.Option(metavar="E", help="Report matches with at most this E-value.  [default: 0.01]"),
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
         metavar="NAME=VALUE",
         help=f"Bound what is read of each source; by default {_BOUNDS}. Repeatable.",
     ),
-    click.option("--fail-on", metavar="strong|any", help="Exit with status 1 from this verdict on."),
-    verbose,
-    quiet,
-)
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(metavar="strong|any", help="Exit with status 1 from this verdict on."),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what each phase took; show tracebacks of errors.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
-def comparing(command: Command) -> Command:
-    """The options of every command that compares: those of `Options`, and limits, fail_on, verbose, quiet."""
-    for option in reversed(_COMPARING):
-        command = option(command)
-    return command
-
-
-def settled(given: dict[str, Any], limits: Sequence[str], fail_on: str | None) -> Settings:
-    """The command line's options over those of pyproject.toml; what is None or empty was not given."""
+def settled(given: dict[str, Any], limits: list[str] | None, fail_on: str | None) -> Settings:
+    """The command line's options over those of pyproject.toml; what is None was not given."""
     defaults = load(Path.cwd())
-    said = {key: value for key, value in given.items() if value is not None and value != ()}
+    said: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+        if value is not None
+    }
     options = replace(defaults.options, **said)
     if limits:
         changed = {"limits": asdict(options.limits) | _limits(limits)}
@@ -87,7 +77,7 @@ def settled(given: dict[str, Any], limits: Sequence[str], fail_on: str | None) -
     return Settings(options, fail_on or defaults.fail_on)
 
 
-def _limits(texts: Sequence[str]) -> dict[str, float]:
+def _limits(texts: list[str]) -> dict[str, float]:
     limits: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import click
+import typer
 
 import detector
 from detector.cli import arguments, outputs, voice
@@ -15,41 +15,34 @@ from detector.errors import UncribError
 from detector.report.model import Report
 from detector.snapshot import Snapshot, open_snapshot
 
+Own = Annotated[str, typer.Argument(metavar="SOURCE", help=f"Your repository: {arguments.SOURCE}.")]
+Against = Annotated[
+    list[str], typer.Option(metavar="SOURCE", help="What it may share work with. Repeatable.")
+]
+Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the reports are written.")]
 
-@click.command(short_help="Compare your own repository with others before you publish it.")
-@click.argument("source")
-@click.option(
-    "--against",
-    multiple=True,
-    required=True,
-    metavar="SOURCE",
-    help="What it may share work with. Repeatable.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("uncrib-audit"),
-    show_default=True,
-    metavar="FOLDER",
-    help="Where the reports are written.",
-)
-@arguments.comparing
+
 def audit(
-    source: str,
-    against: tuple[str, ...],
+    source: Own,
+    against: Against,
     *,
-    out: Path,
-    limits: tuple[str, ...],
-    fail_on: str | None,
-    verbose: bool,
-    quiet: bool,
-    **given: Any,
+    out: Out = Path("uncrib-audit"),
+    jobs: arguments.Jobs = None,
+    history: arguments.History = None,
+    upstream: arguments.Upstream = None,
+    only: arguments.Only = None,
+    skip: arguments.Skip = None,
+    threshold: arguments.Threshold = None,
+    fail_on: arguments.FailOn = None,
+    dirty: arguments.Dirty = None,
+    offline: arguments.Offline = None,
+    limit: arguments.Limit = None,
+    verbose: arguments.Verbose = False,
+    quiet: arguments.Quiet = False,
 ) -> int:
     """Compare your own repository with others before you publish it, and say what to do.
 
-    SOURCE and the others are each a git URL, owner/name (GitHub), hf:org/name, pypi:name==version or a
-    folder; @REVISION may follow. For each of the others an HTML report is written. In it A is the other
-    and B is yours.
+    For each of the others an HTML report is written. In it A is the other and B is yours.
 
     \b
     Examples:
@@ -57,7 +50,11 @@ def audit(
       uncrib audit . --against a/b --against c/d --fail-on strong
     """
     voice.start(verbose)
-    settings = arguments.settled(given, limits, fail_on)
+    given = {
+        "jobs": jobs, "history": history, "upstream": upstream, "only": only, "skip": skip,
+        "threshold": threshold, "dirty": dirty, "offline": offline,
+    }  # fmt: skip
+    settings = arguments.settled(given, limit, fail_on)
     _prepare(out)
     status = 0
     with voice.Meter(quiet) as meter:

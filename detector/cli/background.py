@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.cli import arguments, outputs, voice
 from detector.errors import UncribError
 
-FILE = click.Path(path_type=Path)
+app = typer.Typer(
+    help="The table that says how common a term is in public machine-learning code.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+Packages = Annotated[
+    Path, typer.Option(metavar="FILE", help="Packages to count, one a line: name or name==version.")
+]
+Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the table is written.")]
 
 
-@click.group(invoke_without_command=True, short_help="Tell what is common in public code, or count it anew.")
-@click.pass_context
-def background(context: click.Context) -> None:
-    """The table that says how common a term is in public machine-learning code."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-
-
-@background.command()
+@app.command()
 def info() -> None:
     """Print what the table in use was built from."""
     voice.start(verbose=False)
@@ -29,17 +30,8 @@ def info() -> None:
     print(describe())
 
 
-@background.command()
-@click.option(
-    "--packages",
-    type=FILE,
-    required=True,
-    metavar="FILE",
-    help="Packages to count, one a line: name or name==version.",
-)
-@click.option("--out", type=FILE, required=True, metavar="FILE", help="Where the table is written.")
-@arguments.verbose
-def build(packages: Path, out: Path, verbose: bool) -> None:
+@app.command()
+def build(packages: Packages, out: Out, verbose: arguments.Verbose = False) -> None:
     """Download packages, count their terms, and write a table. It can be stopped and taken up again."""
     voice.start(verbose)
     if not packages.is_file():

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.cli import voice
 
-FILE = click.Path(path_type=Path)
+AnswersA = Annotated[Path, typer.Argument(metavar="ANSWERS_A", help="JSONL with question and answer.")]
+AnswersB = Annotated[Path, typer.Argument(metavar="ANSWERS_B", help="The other model's, likewise.")]
+Reference = Annotated[Path | None, typer.Option(metavar="FILE", help="The right answers, in the same form.")]
 
 
-@click.command(short_help="Compare two models' answers to the same questions.")
-@click.argument("answers_a", type=FILE)
-@click.argument("answers_b", type=FILE)
-@click.option("--reference", type=FILE, metavar="FILE", help="The right answers, in the same form.")
-def behaviour(answers_a: Path, answers_b: Path, reference: Path | None) -> None:
+def behaviour(answers_a: AnswersA, answers_b: AnswersB, reference: Reference = None) -> None:
     """Compare two models' answers to the same questions: agreement beyond chance, shared mistakes.
-
-    ANSWERS_A and ANSWERS_B are JSONL files with a question and an answer on each line.
 
     \b
     Example:

@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated
 
-import click
+import typer
 
 import detector
 from detector.cli import arguments, outputs, voice
 
+A = Annotated[str, typer.Argument(metavar="A", help=f"One side: {arguments.SOURCE}.")]
+B = Annotated[str, typer.Argument(metavar="B", help="The other side, likewise.")]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE", help="Model answers as JSONL: once for A, once for B, perhaps a reference."),
+]
 WITHOUT_OUTPUT = "report.html"
 """written where no output option is given"""
 
 
-@click.command(short_help="Compare two repositories and show what they share.")
-@click.argument("a")
-@click.argument("b")
-@outputs.html
-@outputs.json
-@outputs.markdown
-@outputs.sarif
-@click.option(
-    "--answers",
-    multiple=True,
-    metavar="FILE",
-    help="Model answers as JSONL: once for A, once for B, perhaps a reference.",
-)
-@arguments.comparing
 def compare(
-    a: str,
-    b: str,
+    a: A,
+    b: B,
     *,
-    html: str | None,
-    json: str | None,
-    md: str | None,
-    sarif: str | None,
-    limits: tuple[str, ...],
-    fail_on: str | None,
-    verbose: bool,
-    quiet: bool,
-    **given: Any,
+    html: outputs.Html = None,
+    json: outputs.Json = None,
+    md: outputs.Markdown = None,
+    sarif: outputs.Sarif = None,
+    jobs: arguments.Jobs = None,
+    history: arguments.History = None,
+    upstream: arguments.Upstream = None,
+    only: arguments.Only = None,
+    skip: arguments.Skip = None,
+    answers: Answers = None,
+    threshold: arguments.Threshold = None,
+    fail_on: arguments.FailOn = None,
+    dirty: arguments.Dirty = None,
+    offline: arguments.Offline = None,
+    limit: arguments.Limit = None,
+    verbose: arguments.Verbose = False,
+    quiet: arguments.Quiet = False,
 ) -> int:
     """Compare two repositories and show what they share beyond coincidence.
 
-    A and B are each a git URL, owner/name (GitHub), hf:org/name, pypi:name==version or a folder;
-    @REVISION may follow. Without an output option a summary is printed and report.html is written.
+    Without an output option a summary is printed and report.html is written.
 
     \b
     Examples:
@@ -55,7 +54,11 @@ def compare(
       uncrib compare a b --only code --no-history --fail-on strong
     """
     voice.start(verbose)
-    settings = arguments.settled(given, limits, fail_on)
+    given = {
+        "jobs": jobs, "history": history, "upstream": upstream, "only": only, "skip": skip,
+        "answers": answers, "threshold": threshold, "dirty": dirty, "offline": offline,
+    }  # fmt: skip
+    settings = arguments.settled(given, limit, fail_on)
     asked = outputs.check({"html": html, "json": json, "md": md, "sarif": sarif})
     wanted = asked or outputs.check({"html": WITHOUT_OUTPUT})
     with voice.Meter(quiet) as meter:

@@ -6,47 +6,57 @@ import logging
 import os
 import sys
 import traceback
+from typing import Annotated
 
-import click
+import typer
 
-from detector.cli.audit import audit
-from detector.cli.background import background
-from detector.cli.behaviour import behaviour
-from detector.cli.compare import compare
-from detector.cli.render import report
-from detector.cli.show import show
-from detector.cli.verify import verify
+from detector.cli import audit, background, behaviour, compare, render, show, verify
 from detector.errors import UncribError
 from detector.report.text import one_line
-from detector.version import VERSION
+
+# of click's usage errors typer exports one (newer versions carry click within them); its base is all of them
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 INTERRUPTED = 130
 
+app = typer.Typer(
+    name="uncrib",
+    help="Does one machine-learning repository contain another's work under new names, and what shows it?",
+    epilog="""\b
+Examples:
+  uncrib compare org/original org/copy
+  uncrib compare ./mine hf:org/model@2024-05-27 --json report.json
+  uncrib audit . --against org/model-we-started-from
 
-class _InOrder(click.Group):
-    """A group that lists its commands in the order in which a reader needs them."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, message="uncrib %(version)s", help="Print the version.")
-def app() -> None:
-    """Does one machine-learning repository contain another's work under new names, and what shows it?
-
-    \b
-    Examples:
-      uncrib compare org/original org/copy
-      uncrib compare ./mine hf:org/model@2024-05-27 --json report.json
-      uncrib audit . --against org/model-we-started-from
-
-    Every command explains itself: uncrib COMMAND --help
-    """
+Every command explains itself: uncrib COMMAND --help""",
+    rich_markup_mode=None,  # plain help needs no rich, whose import would triple the time it takes
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("compare")(compare.compare)
+app.command("audit")(audit.audit)
+app.command("report")(render.report)
+app.command("show")(show.show)
+app.command("verify")(verify.verify)
+app.command("behaviour")(behaviour.behaviour)
+app.add_typer(background.app, name="background")
 
 
-for _command in (compare, audit, report, show, verify, behaviour, background):
-    app.add_command(_command)
+def _version(wanted: bool) -> None:
+    if wanted:
+        from detector.version import VERSION  # noqa: PLC0415
+
+        print(f"uncrib {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
 
 
 def run() -> None:
@@ -64,17 +74,19 @@ def status(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a path or a name may not exist in the terminal's encoding
     try:
-        ended = app.main(arguments or ["--help"], prog_name="uncrib", standalone_mode=False)
+        ended = app(arguments or ["--help"], prog_name="uncrib", standalone_mode=False)
+        if ended == INTERRUPTED:  # how typer says that Ctrl-C was pressed
+            raise KeyboardInterrupt
         sys.stdout.flush()
         return ended if isinstance(ended, int) else 0
     except UncribError as error:
         return _said(str(error))
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "uncrib"
-        message = error.format_message().rstrip(".")
+    except _UsageError as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "uncrib")
+        message = str(getattr(error, "format_message", error.__str__)()).rstrip(".")
         return _said(f"{message[:1].lower()}{message[1:]}; see {command} --help")
-    except (KeyboardInterrupt, click.Abort):
-        print("uncrib: interrupted", file=sys.stderr, flush=True)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\nuncrib: interrupted", file=sys.stderr, flush=True)
         os._exit(INTERRUPTED)  # threads that wait for a network must not hold up the prompt
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush to

@@ -9,19 +9,20 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.errors import UncribError
 from detector.report.model import Report
 
-file = click.argument("file", type=click.Path(path_type=Path), metavar="REPORT")
-"""a report that `compare --json` wrote"""
-html = click.option("--html", metavar="FILE", help="Write the report as one HTML file.")
-json = click.option("--json", metavar="FILE", help="Write the report as JSON; - for stdout.")
-markdown = click.option("--md", metavar="FILE", help="Write it as Markdown, for an issue.")
-sarif = click.option("--sarif", metavar="FILE", help="Write it as SARIF 2.1.0.")
-pdf = click.option("--pdf", metavar="FILE", help="Write it as PDF, where a Chromium is installed.")
+Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")]
+Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as JSON; - for stdout.")]
+Markdown = Annotated[str | None, typer.Option(metavar="FILE", help="Write it as Markdown, for an issue.")]
+Sarif = Annotated[str | None, typer.Option(metavar="FILE", help="Write it as SARIF 2.1.0.")]
+Pdf = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Write it as PDF, where a Chromium is installed.")
+]
 
 _log = logging.getLogger(__name__)
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.cli import outputs, voice
 from detector.errors import UncribError
 
+File = Annotated[Path, typer.Argument(metavar="REPORT", help="A report that compare --json wrote.")]
 
-@click.command(short_help="Write a report that was kept as JSON in other forms.")
-@outputs.file
-@outputs.html
-@outputs.markdown
-@outputs.sarif
-@outputs.pdf
-def report(file: Path, html: str | None, md: str | None, sarif: str | None, pdf: str | None) -> None:
-    """Write a report that compare --json wrote in other forms; nothing is compared again.
+
+def report(
+    file: File,
+    html: outputs.Html = None,
+    md: outputs.Markdown = None,
+    sarif: outputs.Sarif = None,
+    pdf: outputs.Pdf = None,
+) -> None:
+    """Write a report that was kept as JSON in other forms; nothing is compared again.
 
     \b
     Examples:

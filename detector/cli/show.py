@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.cli import outputs, voice
 
+File = Annotated[Path, typer.Argument(metavar="REPORT", help="A report that compare --json wrote.")]
+FindingId = Annotated[
+    str | None, typer.Argument(metavar="[FINDING]", help="A finding's id, or enough of its beginning.")
+]
 
-@click.command(short_help="Print a report's summary, or one of its findings side by side.")
-@outputs.file
-@click.argument("finding", required=False)
-def show(file: Path, finding: str | None) -> None:
+
+def show(file: File, finding: FindingId = None) -> None:
     """Print a report's summary, or one of its findings with both sides next to each other.
-
-    REPORT is what compare --json wrote; FINDING is a finding's id, or enough of its beginning.
 
     \b
     Examples:

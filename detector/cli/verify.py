@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import click
+import typer
 
 from detector.cli import arguments, outputs, voice
 
+File = Annotated[Path, typer.Argument(metavar="REPORT", help="A report that compare --json wrote.")]
 
-@click.command(short_help="Compute a report anew and say whether it still holds.")
-@outputs.file
-@arguments.jobs
-@arguments.offline
-@arguments.verbose
-@arguments.quiet
-def verify(file: Path, jobs: int | None, offline: bool | None, verbose: bool, quiet: bool) -> int:
+
+def verify(
+    file: File,
+    jobs: arguments.Jobs = None,
+    offline: arguments.Offline = None,
+    verbose: arguments.Verbose = False,
+    quiet: arguments.Quiet = False,
+) -> int:
     """Compute a report anew from the sources and commits that it names, and say whether it still holds.
 
     The status is 0 if it does and 1 if it does not.
