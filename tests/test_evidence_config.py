@@ -10,6 +10,7 @@ from sides import Files, details, opened, snapshots
 
 from detector.evidence.config import find, value_bits
 from detector.evidence.finding import Evidence
+from detector.evidence.readers.defaults import read_defaults
 from detector.evidence.registry import Context
 
 ORDINARY = {
@@ -168,4 +169,18 @@ def test_the_real_cases_settings(tmp_path: Path) -> None:
         "query_num",
         "slice_mode",
         *sorted(("hidden_size", "rms_norm_eps")),
+    ]
+
+
+def test_only_statements_that_may_state_settings_are_parsed_and_keep_their_lines() -> None:
+    code = (
+        'TEXT = """\nclass NotCode(Config):\n    trap = 1\n"""\n\n\n'
+        "def work(rows):\n    return [\n    rows\n]\n\n\n"
+        "@dataclass(\n    frozen=True\n)\nclass Slicing:\n    rows: int = 9\n\n\n"
+        'if __name__ == "__main__":\n    work(1)\nelse:\n    parser.add_argument("--query-num", default=96)\n'
+    )
+    places = read_defaults("train.py", code.encode(), 5.0)
+    assert [(place.name, place.start_line, [entry.text for entry in place.entries]) for place in places] == [
+        ("Slicing", 16, ["rows=9"]),
+        ("", 23, ["query_num=96"]),
     ]

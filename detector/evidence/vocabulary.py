@@ -20,7 +20,9 @@ from detector.evidence.finding import Json
 
 _TRIPLE = r'"""(?:[^"\\]+|\\.?|"(?!""))*(?:"""|\Z)' + r"|'''(?:[^'\\]+|\\.?|'(?!''))*(?:'''|\Z)"
 _SINGLE = r'"(?:[^"\\\n]+|\\.?)*"?' + r"|'(?:[^'\\\n]+|\\.?)*'?"
-_QUOTED = re.compile(rf"\#[^\n]*|{_TRIPLE}|{_SINGLE}", re.DOTALL)
+QUOTED = rf"\#[^\n]*|{_TRIPLE}|{_SINGLE}"
+"""a comment or a string literal, as a pattern for DOTALL"""
+_QUOTED = re.compile(QUOTED, re.DOTALL)
 _PREFIX = re.compile(r"(?<!\w)[bBuUrRfFtT]{1,2}\Z")
 _NAME = re.compile(r"\b[^\W\d]\w*")
 _ASCII_NAME = re.compile(r"[A-Za-z_](?<!\w.)\w*", re.ASCII)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from detector.evidence.finding import Json
-from detector.evidence.vocabulary import Entry, canonical
+from detector.evidence.vocabulary import QUOTED, Entry, canonical
 from detector.unit.source import read_source
 from detector.unit.tree import captures, parse
 
@@ -26,6 +26,14 @@ _CONFIGURATION = re.compile(
 _HINT = re.compile(
     rb"add_argument\(|\.option\(|class\s+\w*" + _CONFIGURATION.pattern + rb"|@dataclass|@dataclasses"
 )
+_RELEVANT = re.compile(
+    rb"add_argument|\.option\b|dataclass|^[ \t]*class\s[^:]{0,400}?" + _CONFIGURATION.pattern, re.MULTILINE
+)
+"""what a statement holds that may state settings, once the file has passed the cheaper hint"""
+_STATEMENT = re.compile(
+    QUOTED.encode() + rb"|^(?=[^\W\d]|@)(?!(?:elif|else|except|finally)\b)", re.DOTALL | re.MULTILINE
+)
+"""the empty matches are where statements of a module start; what is quoted is passed over"""
 _LONGEST_LITERAL = 400
 _MOST_PIECES = 5_000
 _OPTION_NAME = re.compile(r"^--?([A-Za-z][\w-]*)$")
@@ -46,7 +54,10 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
     is_settings_module = "config" in path.lower()
     if not is_settings_module and not _HINT.search(content):
         return ()
-    syntax = parse(read_source(path, content), seconds)
+    source = read_source(path, content)
+    if not is_settings_module:
+        source = replace(source, text=_relevant(source.text))
+    syntax = parse(source, seconds)
     if syntax is None or _is_rubble(syntax.tree.root_node):
         return ()
     found = captures("settings", syntax.tree.root_node)
@@ -61,6 +72,21 @@ def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, 
         constants = found.get("constant", [])
         places.append(_of("", constants, (pair for node in constants for pair in _assigned(node))))
     return tuple(place for place in places if place.entries)
+
+
+def _relevant(text: bytes) -> bytes:
+    """The text with all statements of the module blanked that state no settings: most need no parsing."""
+    starts = [found.start() for found in _STATEMENT.finditer(text) if found.start() == found.end()]
+    kept: list[bytes] = []
+    decorated = False
+    for start, end in zip([0, *starts], [*starts, len(text)], strict=True):
+        statement = text[start:end]
+        if decorated or _RELEVANT.search(statement):
+            kept.append(statement)
+        else:
+            kept.append(b"\n" * statement.count(b"\n"))
+        decorated = statement.startswith(b"@")
+    return b"".join(kept)
 
 
 def _is_rubble(root: Node) -> bool:
