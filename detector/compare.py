@@ -69,7 +69,7 @@ def _opened(sources: Sequence[str | Snapshot], options: Options, progress: Progr
     try:
         futures = {source: pool.submit(_opened_and_read, source, options, progress) for source in wanted}
         if "code" in chosen(options):
-            finder("code")  # loading it takes as long as git does
+            finder("code", options)  # loading it takes as long as git does
         snapshots: Mapping[str, Snapshot] = {source: future.result() for source, future in futures.items()}
     finally:
         # without waiting: after an error or Ctrl-C nobody needs what the other source would bring
@@ -137,7 +137,7 @@ def _found(name: str, a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     """Run one class. An error that it did not foresee costs its findings, and a warning, but not the run."""
     started = time.perf_counter()
     try:
-        found = finder(name)(a, b, context)
+        found = finder(name, context.options)(a, b, context)
     except UncribError:
         raise
     except Exception as error:

@@ -31,6 +31,12 @@ CLASSES: tuple[str, ...] = (
 INDEPENDENT = frozenset({"identical", "code", "config", "tokenizer", "leftovers", "base"})
 """classes that read nothing of `Context.earlier`, and so may run at the same time"""
 
+NEEDED: Mapping[str, Callable[[Options], bool]] = {
+    "history": lambda options: options.history is not False,
+    "behaviour": lambda options: bool(options.answers),
+}
+"""classes that have nothing to look at under some options, and then are not even loaded"""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -59,7 +65,9 @@ def chosen(options: Options) -> tuple[str, ...]:
     )
 
 
-def finder(name: str) -> Find:
+def finder(name: str, options: Options) -> Find:
     """The function of a class; its module is loaded here, where it is about to run."""
+    if name in NEEDED and not NEEDED[name](options):
+        return lambda a, b, context: Evidence()
     find: Find = import_module(f"detector.evidence.{name}").find
     return find
