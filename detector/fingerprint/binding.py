@@ -181,13 +181,12 @@ def _hand_over(scopes: list[Scope], found: dict[str, list[Node]], around: Callab
 def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[str]:
     """Attributes assigned on a receiver, or what takes its place: they belong to the class."""
     fields: set[str] = set()
-    for node in found.get("local.definition.field", ()):
-        target = node.parent
-        receiver = target.child_by_field_name("object") if target else None
+    receivers, named = found.get("receiver", ()), found.get("local.definition.field", ())
+    for receiver, node in zip(receivers, named, strict=True):
         scope: Scope | None = around(node)
         while scope and not scope.subject:
             scope = scope.parent
-        if scope and receiver and _text(receiver) == scope.subject:
+        if scope and _text(receiver) == scope.subject:
             fields.add(_text(node))
     return fields
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
-from detector.fingerprint.api import api, concept, default, normal_name, public, signature
-from detector.fingerprint.expression import Expressions
+from detector.fingerprint.api import api, default, normal_name, public, signature
+from detector.fingerprint.expression import Expressions, label
 from detector.fingerprint.module import Module
 from detector.fingerprint.term import VARIABLE, Term, constant, digest
 
@@ -67,24 +67,29 @@ class Calls(Expressions):
             function = self.parts(function)[0]
         if function.type == "attribute":
             return self.method(function, given)
-        callee = self.lookup(self.text(function)) if function.type == "identifier" else self.value(function)
+        name = self.text(function) if function.type == "identifier" else ""
+        callee = self.lookup(name) if name else self.value(function)
         fact = callee.fact
         if fact is not None and fact[0] == "api":
             if fact[1] == "super":
                 return public("super")
             return self.outside(fact[1], self.arguments(given))
-        name = self.text(function) if function.type == "identifier" else ""
         return self.own_call(name, callee, self.arguments(given))
 
     def method(self, function: Node, given: Node) -> Term:  # noqa: PLR0911  one for each kind of callee
         """`object.name(arguments)`."""
         target, name = self.split(function)
-        subject = self.subject(target)
-        if subject is not None:
-            if name in self.own_names and name not in self.known.hooks:
-                return self.own_call(name, self.env.get(f"{subject}.{name}", VARIABLE), self.arguments(given))
-            return self.outside(f".{name}", self.arguments(given, VARIABLE))
-        base = self.value(target)
+        if target.type == "identifier":
+            held = self.text(target)
+            subject = self.subject(held)
+            if subject is not None:
+                if name in self.own_names and name not in self.known.hooks:
+                    callee = self.env.get(f"{subject}.{name}", VARIABLE)
+                    return self.own_call(name, callee, self.arguments(given))
+                return self.outside(f".{name}", self.arguments(given, VARIABLE))
+            base = self.named(held)
+        else:
+            base = self.value(target)
         fact = base.fact
         if fact == _SUPER and name in self.own_names and name not in self.known.hooks:
             return self.own_call(name, VARIABLE, self.arguments(given))
@@ -92,7 +97,7 @@ class Calls(Expressions):
             return self.outside(public(f"{fact[1]}.{name}").fact[1], self.arguments(given))
         if fact is not None and fact[0] == "own":
             return self.own_call(name, VARIABLE, self.arguments(given))
-        if self.is_own(name):
+        if name in self.renamable:
             helper = self.helpers.get(name)
             bound = helper is not None and bool(helper.scope.receiver)
             return self.own_call(name, VARIABLE, self.arguments(given, *(() if bound else (base,))))
@@ -131,7 +136,7 @@ class Calls(Expressions):
         parts = [*values, callee] if callee.abstract1 else values
         if callee.abstract1:
             exact, deep = [callee.exact1, *exact], [callee.exact2, *deep]
-        return self.node((_OWN_CALL, concept("own call")), exact, deep, parts)
+        return self.node(label("own call"), exact, deep, parts)
 
     def inline(self, helper: Helper, given: Arguments) -> Term | None:
         """The helper's expression, over the caller's arguments; None if they do not fit."""
@@ -237,7 +242,6 @@ def _makes_logger(name: str) -> bool:
 
 
 _SUPER = ("api", "super")
-_OWN_CALL = digest("operation own call")
 
 
 def _is_default(standard: Term, value: Term) -> bool:

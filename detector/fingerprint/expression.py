@@ -62,6 +62,7 @@ class Expressions:
         self.scope = scope
         self.module = module
         self.own_names = own_names
+        self.renamable = _renamable(own_names)
         self.locals = scope.names if scope.kind == "function_definition" else frozenset[str]()
         self.enclosing = [outer.names for outer in scope.path[1:-1] if outer.kind == "function_definition"]
         self.env: dict[str, Term] = self.subjects(scope)
@@ -160,8 +161,11 @@ class Expressions:
 
     def name(self, node: Node) -> Term:
         """An identifier, looked up by the rules of scopes."""
-        name = self.text(node)
-        term = self.lookup(name)
+        return self.named(self.text(node))
+
+    def named(self, name: str) -> Term:
+        """The value of a name, which is noted where a copier could choose another."""
+        term = self.env.get(name) or self.lookup(name)
         if term.fact is None or term.fact[0] not in ("api", "constant"):
             self.pending.append(name)
         return term
@@ -194,15 +198,6 @@ class Expressions:
             return self.operation("sequence", *map(self.recalled, fact[1]), fact=fact)
         return term
 
-    def is_own(self, attribute: str) -> bool:
-        """Does this repository define an attribute or method of that name, and no array or hook has it?"""
-        return (
-            attribute in self.own_names
-            and attribute not in self.known.receivers
-            and attribute not in self.known.containers
-            and attribute not in self.known.hooks
-        )
-
     def subjects(self, scope: Scope) -> dict[str, Term]:
         """The objects on whose behalf a function works, as values: a method's receiver, also of a method
         around, and each parameter that is asked for an attribute of the repository's own.
@@ -212,28 +207,29 @@ class Expressions:
             if outer.kind == "function_definition":
                 found = {name: term for name, term in found.items() if name not in outer.names}
                 for name, asked in outer.parameters.items():
-                    if name == outer.subject or any(map(self.is_own, asked)):
+                    if name == outer.subject or not asked.isdisjoint(self.renamable):
                         found[name] = VARIABLE._replace(fact=("subject", name))
         return found
 
-    def subject(self, node: Node) -> str | None:
+    def subject(self, name: str) -> str | None:
         """Which subject a name stands for; None where it is another value."""
-        if node.type != "identifier":
-            return None
-        term = self.env.get(self.text(node))
+        term = self.env.get(name)
         return term.fact[1] if term is not None and term.fact and term.fact[0] == "subject" else None
 
     def member(self, node: Node) -> Term:
         """`object.attribute`, read."""
         target, attribute = self.split(node)
-        subject = self.subject(target)
-        if subject is not None:
-            self.pending.append(f".{attribute}")
-            known = self.env.get(f"{subject}.{attribute}")
-            if known is not None:
-                return known
-            return VARIABLE if attribute in self.own_names else self.attribute(attribute, VARIABLE)
-        return self.attribute_of(self.value(target), attribute)
+        if target.type != "identifier":
+            return self.attribute_of(self.value(target), attribute)
+        name = self.text(target)
+        subject = self.subject(name)
+        if subject is None:
+            return self.attribute_of(self.named(name), attribute)
+        self.pending.append(f".{attribute}")
+        known = self.env.get(f"{subject}.{attribute}")
+        if known is not None:
+            return known
+        return VARIABLE if attribute in self.own_names else self.attribute(attribute, VARIABLE)
 
     def attribute_of(self, base: Term, attribute: str) -> Term:
         """An attribute of a value: of an outside module, of the repository's own, of an object."""
@@ -244,7 +240,7 @@ class Expressions:
             if fact[0] == "own":
                 self.pending.append(attribute)
                 return own(attribute)
-        if self.is_own(attribute):
+        if attribute in self.renamable:
             self.pending.append(f".{attribute}")
             return VARIABLE
         return self.attribute(attribute, base)
@@ -266,7 +262,7 @@ class Expressions:
 
     def store(self, base: Term, name: str, value: Term) -> Term:
         """`object.name = value`."""
-        if self.is_own(name):
+        if name in self.renamable:
             self.pending.append(f".{name}")
             return self.operation("store own", base, value)
         return self.operation("store", self.attribute(name, base), value)
@@ -288,6 +284,9 @@ class Expressions:
 
     def string(self, node: Node) -> Term:
         """A string by its value, or an f-string as an operation on what it interpolates."""
+        children = node.children
+        if len(children) == 3 and children[1].type == "string_content":
+            return self.constant(_string(self.text(node)))
         return self.joined([node])
 
     def string_run(self, node: Node) -> Term:
@@ -464,6 +463,13 @@ def roles(walk: type) -> tuple[dict[str, Role], dict[str, Role]]:
     )
 
 
+@lru_cache(maxsize=8)
+def _renamable(own_names: frozenset[str]) -> frozenset[str]:
+    """Attributes and methods that a repository defines, and that no array, container or framework has."""
+    known = api()
+    return own_names - known.receivers - known.containers - known.hooks
+
+
 @lru_cache(maxsize=65536)
 def _number(written: str) -> Any:
     written = written.replace("_", "")
@@ -476,6 +482,14 @@ def _number(written: str) -> Any:
         return ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return written
+
+
+@lru_cache(maxsize=65536)
+def _string(written: str) -> str | bytes:
+    """The value of a literal with prefix and quotes that interpolates nothing."""
+    start = next(at for at, character in enumerate(written) if character in "\"'")
+    width = 3 if written[start : start + 3] in ('"""', "'''") else 1
+    return _unescaped(written[start + width : -width], written[:start].lower())
 
 
 def _unescaped(body: str, prefix: str) -> str | bytes:

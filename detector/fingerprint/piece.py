@@ -60,22 +60,22 @@ class Pieces(Statements):
 
     def piece(self, node: Node) -> Scope | None:
         """The piece that is called by its name, or on the subject, with arguments that plainly fit."""
-        function, given = node.child_by_field_name("function"), node.child_by_field_name("arguments")
-        if function is None or given is None or len(self.within) > _DEPTH:
+        if node.named_child_count < 2:
             return None
+        function, *_, given = node.named_children
+        name, target = "", None
         if function.type == "identifier":
             name = self.text(function)
-            if self.lookup(name).fact != ("own", name):
-                return None
         elif function.type == "attribute":
             target, name = self.split(function)
-            if self.subject(target) is None:
-                return None
-        else:
-            return None
         piece = self.pieces.get(name)
-        fits = piece and piece not in self.within and self.fits(piece, self.parts(given))
-        return piece if fits else None
+        if piece is None or piece in self.within or len(self.within) > _DEPTH:
+            return None
+        if target is None:
+            meant = self.lookup(name).fact == ("own", name)
+        else:
+            meant = target.type == "identifier" and self.subject(self.text(target)) is not None
+        return piece if meant and self.fits(piece, self.parts(given)) else None
 
     def fits(self, piece: Scope, given: list[Node]) -> bool:
         """Does every argument plainly have its parameter?"""

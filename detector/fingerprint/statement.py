@@ -199,7 +199,7 @@ class Statements(Containers):
         """Also attributes and items are targets."""
         if target.type == "attribute":
             base, name = self.split(target)
-            subject = self.subject(base)
+            subject = self.subject(self.text(base)) if base.type == "identifier" else None
             if subject is not None:
                 self.env[f"{subject}.{name}"] = value
                 if value.node >= 0:
