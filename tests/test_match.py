@@ -6,32 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from match_factory import BITS, corresponding, every, side
 
-from detector.background import Background
 from detector.candidate.bag import bags
-from detector.candidate.candidate import Candidates
-from detector.fingerprint.workers import fingerprint_files
 from detector.match.alignment import align, pair_nodes
 from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
-from detector.match.correspondence import Match, Matches, Side, Significance, correspond
-from detector.match.relation import relations
+from detector.match.correspondence import Match
 from detector.match.rename import Votes, rename_map, together
-
-BITS = Background.open().bits
-
-
-def side(**files: str) -> Side:
-    units = fingerprint_files({f"{name}.py": text.encode() for name, text in files.items()}).fingerprints
-    return Side(units, bags(units, BITS), relations(units))
-
-
-def every(a: Side, b: Side) -> Candidates:
-    left, right = np.meshgrid(np.arange(len(a.units)), np.arange(len(b.units)), indexing="ij")
-    return Candidates(left.ravel(), right.ravel())
-
-
-def corresponding(a: Side, b: Side, threshold: float) -> Matches:
-    return correspond(a, b, every(a, b), Significance(Common.of(a.bags, b.bags), law(), threshold))
+from detector.match.side import Side
 
 
 def test_bits_and_e_value_say_the_same() -> None:

@@ -16,11 +16,14 @@ from pathlib import Path
 from detector.background import Background
 from detector.candidate.bag import bags
 from detector.candidate.candidate import candidates
+from detector.evidence.explanation import Explanations
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
 from detector.match.chance import Common, law
-from detector.match.correspondence import Matches, Side, Significance, correspond
+from detector.match.correspondence import Matches, correspond
 from detector.match.relation import relations
+from detector.match.side import Side
+from detector.match.significance import Significance
 from detector.options import Options
 from detector.snapshot import open_snapshot
 
@@ -57,7 +60,8 @@ def side(path: str) -> Side:
 def compared(a: str, b: str) -> Matches:
     """What the comparison of two files reports at the default threshold."""
     left, right = side(a), side(b)
-    test = Significance(Common.of(left.bags, right.bags), law(), THRESHOLD)
+    explanations = Explanations.of(Common.of(left.bags, right.bags), (), Background.open())
+    test = Significance(explanations.common, law(), THRESHOLD, explanations.public)
     return correspond(left, right, candidates(left.bags, right.bags), test)
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.accuracy.page import write_section
+from benchmarks.evalues.classes import ClassPair, class_pairs
+from benchmarks.evalues.equality import complete_pairs
 from benchmarks.evalues.figure import figure
-from benchmarks.evalues.pairs import Chance, comparisons, packages
+from benchmarks.evalues.pairs import Chance, Package, comparisons, couples, packages
 from detector.background import Background
 from detector.match.chance import FITTED, Law, law
 
@@ -57,38 +60,66 @@ def shared_origin() -> frozenset[tuple[str, str]]:
 
 def fit_law(background: Background) -> None:
     """Fit on the packages labelled `fit` and write the law."""
-    found = list(comparisons(packages("fit", background), COMPARISONS, background))
+    chosen = packages("fit", background)
+    found = list(comparisons(chosen, COMPARISONS, background))
     new = fitted(found)
+    named, complete = complete_pairs(couples(chosen, COMPARISONS))
+    share = float(f"{complete / named:.2g}")
     about = (
-        f"{COMPARISONS} comparisons of packages labelled fit, {sum(c.pairs for c in found):,} pairs of units"
+        f"{COMPARISONS} comparisons of packages labelled fit, {sum(c.pairs for c in found):,} pairs of units;"
+        f" {complete} of {named:,} pairs of functions of one name are complete"
     )
-    LAW.write_text(json.dumps({"k": new.k, "rate": new.rate, "about": about}) + "\n", "utf-8")
-    print(new)
+    LAW.write_text(
+        json.dumps({"k": new.k, "rate": new.rate, "complete": share, "about": about}) + "\n", "utf-8"
+    )
+    print(new, share)
 
 
 def calibrate(background: Background) -> None:
-    """Count findings on the packages labelled `calibration` and write table and figure."""
-    found = list(comparisons(packages("calibration", background), COMPARISONS, background))
-    every = e_values(found, law(), frozenset())
+    """Count findings on the packages labelled `calibration` and write tables and figure."""
+    chosen = packages("calibration", background)
+    found = list(comparisons(chosen, COMPARISONS, background))
     values = e_values(found, law(), shared_origin())
+    said = f"{len(found)} comparisons, {sum(c.pairs for c in found):,} pairs of units."
+    alone = _table(e_values(found, law(), frozenset()), values, len(found))
+    write_section("calibration", f"{said}\n\n{alone}", PAGE)
+    FIGURE.write_text(
+        figure(LIMITS, [int((values <= limit).sum()) / len(found) for limit in LIMITS]), "utf-8"
+    )
+    write_section("calibration of classes", _of_classes(chosen, background), PAGE)
+    named, complete = complete_pairs(couples(chosen, COMPARISONS))
+    equal = (
+        f"Of {named:,} pairs of functions of one name (4 statements or more) {complete} are complete;"
+        f" the law promises {law().complete * named:.1f}."
+    )
+    write_section("calibration of complete pairs", equal, PAGE)
+    print(*strongest(found), sep="\n")
+
+
+def _of_classes(chosen: Sequence[Package], background: Background) -> str:
+    """The table of class pairs; one origin of two members is one origin of their classes."""
+    apart = {(left.rpartition(".")[0], right.rpartition(".")[0]) for left, right in shared_origin()}
+    compared = couples(chosen, COMPARISONS)
+    found: list[ClassPair] = [
+        pair for a, b in compared for pair in class_pairs(a, b, background, max(LIMITS))
+    ]
+    every = np.array([pair.e_value for pair in found])
+    values = np.array([pair.e_value for pair in found if pair.names not in apart])
+    for pair in sorted(found, key=lambda pair: pair.e_value)[:20]:
+        print(f"{pair.e_value:.1e}  {'  '.join(pair.names)}", "(set apart)" * (pair.names in apart))
+    return _table(every, values, len(compared))
+
+
+def _table(every: NDArray[np.float64], values: NDArray[np.float64], comparisons: int) -> str:
+    """Findings with E at most x, all and those without shared origin, beside what x promises."""
     counts = [int((values <= limit).sum()) for limit in LIMITS]
     rows = "\n".join(
-        f"| {limit:g} | {limit * len(found):,.2f} | {int((every <= limit).sum()):,} | {count:,}"
-        f" | {count / (limit * len(found)):.2f} |"
+        f"| {limit:g} | {limit * comparisons:,.2f} | {int((every <= limit).sum()):,} | {count:,}"
+        f" | {count / (limit * comparisons):.2f} |"
         for limit, count in zip(LIMITS, counts, strict=True)
     )
     head = "| E at most | promised | found | without shared origin | ratio |\n|---:|---:|---:|---:|---:|\n"
-    said = f"{len(found)} comparisons, {sum(c.pairs for c in found):,} pairs of units.\n\n"
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition("<!-- calibration -->")
-    after = rest.partition("<!-- /calibration -->")[2]
-    PAGE.write_text(
-        f"{before}<!-- calibration -->\n{said}{head}{rows}\n<!-- /calibration -->{after}", "utf-8"
-    )
-    FIGURE.write_text(figure(LIMITS, [count / len(found) for count in counts]), "utf-8")
-    print(head + rows)
-    for line in strongest(found):
-        print(line)
+    return head + rows
 
 
 def strongest(found: Sequence[Chance], most: int = 40) -> list[str]:

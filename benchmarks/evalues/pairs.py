@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +21,8 @@ from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
 from detector.match.chance import FITTED, Common, scores
+from detector.match.relation import relations
+from detector.match.side import Side
 
 CACHE = Path("benchmarks/.cache/evalues")
 HELD_OUT = Path("benchmarks/background/held_out.txt")
@@ -37,6 +39,10 @@ class Package:
     name: str
     units: tuple[Fingerprint, ...]
     bags: Bags
+
+    def side(self) -> Side:
+        """The package as a side of a comparison."""
+        return Side(self.units, self.bags, relations(self.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +96,17 @@ def _units(requirement: str) -> tuple[Fingerprint, ...]:
     return units
 
 
-def comparisons(chosen: list[Package], count: int, background: Background) -> Iterator[Chance]:
+def couples(chosen: Sequence[Package], count: int) -> list[tuple[Package, Package]]:
+    """Draw `count` pairs of packages by lot."""
+    found = list(combinations(chosen, 2))
+    random.Random(1990).shuffle(found)
+    return found[:count]
+
+
+def comparisons(chosen: Sequence[Package], count: int, background: Background) -> Iterator[Chance]:
     """Compare `count` pairs of packages, drawn by lot."""
-    couples = list(combinations(range(len(chosen)), 2))
-    random.Random(1990).shuffle(couples)
-    for left, right in couples[:count]:
-        yield _compared(chosen[left], chosen[right], background)
+    for a, b in couples(chosen, count):
+        yield _compared(a, b, background)
 
 
 def _compared(a: Package, b: Package, background: Background) -> Chance:
@@ -123,9 +134,10 @@ def _compared(a: Package, b: Package, background: Background) -> Chance:
         found[rows],
         np.array([min(a.bags.sizes[x], b.bags.sizes[y]) for x, y in units], dtype=np.int64),
         np.array([bool(e) for e in explained], dtype=bool),
-        [(_place(a.units[x]), _place(b.units[y])) for x, y in units],
+        [(place(a.units[x]), place(b.units[y])) for x, y in units],
     )
 
 
-def _place(unit: Fingerprint) -> str:
+def place(unit: Fingerprint) -> str:
+    """Path and name of a unit."""
     return f"{unit.unit.path}::{unit.unit.name}"

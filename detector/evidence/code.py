@@ -33,9 +33,11 @@ from detector.fingerprint.term import LEVELS
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Pairing, align, pair_nodes
 from detector.match.chance import Common, law
-from detector.match.correspondence import Match, Matches, Side, Significance, correspond
+from detector.match.correspondence import Basis, Match, Matches, correspond
 from detector.match.relation import relations
 from detector.match.rename import Votes, rename_map, together, votes
+from detector.match.side import Side
+from detector.match.significance import Significance
 from detector.snapshot.model import Notice, Snapshot
 from detector.unit.source import read_source
 
@@ -46,6 +48,9 @@ _FEWEST_NODES = 3
 _SCALE: tuple[tuple[float, Strength], ...] = (
     (1e-12, "very strong"), (1e-6, "strong"), (1e-3, "moderate"), (1.0, "weak"),
 )  # fmt: skip
+_LEAST: dict[Basis, float] = {"pair": 0.0, "class": 1e-3, "place": 1e-2}
+"""the members of a class share one E-value, and a place was found by other matches: such findings are at
+most moderate, and weak"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,13 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     context.progress("match", 0, 1)
     side_a, side_b = _side(prints_a, background), _side(prints_b, background)
     common, pairs = Common.of(side_a.bags, side_b.bags), candidates(side_a.bags, side_b.bags)
-    matches = correspond(side_a, side_b, pairs, Significance(common, law(), context.options.threshold))
+    held = [
+        (upstream.label, bags(prints.fingerprints, background.bits))
+        for upstream, prints in zip(context.upstreams, upstreams, strict=True)
+    ]
+    explanations = Explanations.of(common, held, background)
+    test = Significance(common, law(), context.options.threshold, explanations.public)
+    matches = correspond(side_a, side_b, pairs, test)
     compared = Comparison(
         side_a,
         side_b,
@@ -77,11 +88,6 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         background,
         common,
     )
-    held = [
-        (upstream.label, bags(prints.fingerprints, background.bits))
-        for upstream, prints in zip(context.upstreams, upstreams, strict=True)
-    ]
-    explanations = Explanations.of(common, held, background)
     findings, cast = _findings(compared, matches, explanations)
     renames = _named(rename_map(together(cast)), compared, matches)
     context.progress("match", 1, 1)
@@ -144,7 +150,7 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         kind="code",
         title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
         "compute the same in large part",
-        strength=_strength(match.e_value),
+        strength=_strength(match),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
         a=(span_a,),
@@ -157,6 +163,7 @@ def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> 
         details={
             "share_a": _share(match.held, compared.common.own_a[match.a]),
             "share_b": _share(match.held, compared.common.own_b[match.b]),
+            "e_value_of": match.basis,
         },
     ), cast
 
@@ -169,8 +176,10 @@ def _span(unit: Fingerprint) -> Span:
     return Span(unit.unit.path, unit.unit.name, unit.unit.start_line, unit.unit.end_line)
 
 
-def _strength(e_value: float) -> Strength:
-    return next((strength for limit, strength in _SCALE if e_value <= limit), "none")
+def _strength(match: Match) -> Strength:
+    """By the E-value; what owes it to its classes or to its place is no evidence of the same weight."""
+    least = max(match.e_value, _LEAST[match.basis])
+    return next((strength for limit, strength in _SCALE if least <= limit), "none")
 
 
 def _transformations(

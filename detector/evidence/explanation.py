@@ -38,12 +38,20 @@ class Explanations:
 
     def of_matches(self, matches: Sequence[Match]) -> list[tuple[str, ...]]:
         """For each match the names of what explains it; empty where nothing does."""
-        shared = self.common.shared(Candidates.of((match.a, match.b) for match in matches))
+        return self.of_pairs(Candidates.of((match.a, match.b) for match in matches))
+
+    def public(self, pairs: Candidates) -> NDArray[np.bool_]:
+        """Which pairs of units something explains."""
+        return np.array([bool(names) for names in self.of_pairs(pairs)], dtype=bool)
+
+    def of_pairs(self, pairs: Candidates) -> list[tuple[str, ...]]:
+        """The same for pairs of units."""
+        shared = self.common.shared(pairs)
         public = self.background.commons.explain([terms for terms, _ in shared], self.kin)
         found = []
         holders = [(label, side, _holders(self.common.a, side)) for label, side in self.upstreams]
-        for match, common, explanations in zip(matches, shared, public, strict=True):
-            names = [label for label, side, rows in holders if _covered(*common, side, rows.get(match.a, ()))]
+        for unit, common, explanations in zip(pairs.a.tolist(), shared, public, strict=True):
+            names = [label for label, side, rows in holders if _covered(*common, side, rows.get(unit, ()))]
             for explanation in explanations:
                 names += [package for package in explanation.packages if package not in names]
             found.append(tuple(names[:_NAMED]))

@@ -57,10 +57,15 @@ _CELLS = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The fitted extreme-value law: E = k * pairs * exp(-rate * score)."""
+    """The fitted extreme-value law: E = k * pairs * exp(-rate * score).
+
+    `complete` is the share of pairs of unrelated functions, of 4 statements or more and of the same name,
+    that have the very same terms (detector/match/completion.py).
+    """
 
     k: float
     rate: float
+    complete: float = 1e-4
 
     def bits(self, score: float) -> float:
         """The bit score: E = pairs * 2^-bits, whatever the background."""
@@ -88,7 +93,7 @@ class Law:
 def law() -> Law:
     """The law that ships with the background."""
     fitted = json.loads(files("detector.background").joinpath("law.json").read_text("utf-8"))
-    return Law(fitted["k"], fitted["rate"])
+    return Law(fitted["k"], fitted["rate"], fitted["complete"])
 
 
 @dataclass(frozen=True, slots=True)

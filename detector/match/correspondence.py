@@ -4,35 +4,50 @@ Seed and extend, as in sequence search (Altschul et al. 1990) and network alignm
 
 1. *Seeds* are the candidate pairs that coincidence does not explain in a comparison of all with all
    (E <= threshold). Of pairs that compete for a unit the one with more bits wins, where every
-   matched neighbour that agrees (a caller with its caller, a method with its class) is worth `AGREEMENT`.
+   matched neighbour that agrees (a caller with its caller, a method with its class and with the other methods
+   of the class) is worth `AGREEMENT`.
 2. *Extension*: next to a match (members of the same class pair, callees, callers, bases, neighbours in the
    same pair of files) only few pairs are possible, so fewer bits suffice: E counts those pairs alone.
-3. *Split and merged*: a unit that is left without a partner may hold a part of one that has its own. Then
+3. *Completion* (detector/match/completion.py): functions with the very same terms in the places that the
+   matches leave open, however ordinary they are.
+4. *Split and merged*: a unit that is left without a partner may hold a part of one that has its own. Then
    the pair must be a seed by itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
+from math import log2
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detector.candidate.bag import Bags
 from detector.candidate.candidate import Candidates
-from detector.fingerprint.fingerprint import Fingerprint
-from detector.match.chance import Common, Law
-from detector.match.relation import Relations
+from detector.match.chance import Law
+from detector.match.completion import complete
+from detector.match.pooling import pools
+from detector.match.side import Side
+from detector.match.significance import Scored, Significance
 
 AGREEMENT = 6.0
 """bits that one agreeing neighbour is worth when pairs compete"""
-_ROUNDS = 3
+_ROUNDS = 6
 _TOGETHER = 2
 """matches that make two files a pair"""
 _PART = 0.35
 """share of its own score that a left-over unit must find in a unit that has a partner"""
+
+
+Basis = Literal["pair", "class", "place"]
+"""an E-value of the pair alone, of all that the classes of the two have in common, or of a place where few
+pairs were possible and this one is complete"""
+
+
+Pair = tuple[int, int]
+"""a row of A's units and a row of B's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,7 @@ class Match:
     """Row `a` of A's units and row `b` of B's, with score and E-value.
 
     `part` marks a pair that stands beside the main match of one of its units; `held` is what the two
-    have in common, to be compared with their scores with themselves.
+    have in common, to be compared with their scores with themselves. `basis` says what the E-value is of.
     """
 
     a: int
@@ -50,15 +65,7 @@ class Match:
     e_value: float
     part: bool = False
     held: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One side's units, their bags and their graph, row by row."""
-
-    units: Sequence[Fingerprint]
-    bags: Bags
-    graph: Relations
+    basis: Basis = "pair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,66 +77,52 @@ class Matches:
     chance_findings: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Candidate pairs and their scores."""
-
-    pairs: Candidates
-    scores: NDArray[np.float64]
-
-    def from_score(self, least: float) -> dict[tuple[int, int], float]:
-        """The pairs that score so high, in their order."""
-        kept = self.scores >= least
-        rows = zip(self.pairs.a[kept].tolist(), self.pairs.b[kept].tolist(), strict=True)
-        return dict(zip(rows, self.scores[kept].tolist(), strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Significance:
-    """What scores are made from, the law of chance that they follow, and the highest E-value that is kept."""
-
-    common: Common
-    law: Law
-    threshold: float
-
-    def scored(self, pairs: Candidates) -> _Scored:
-        """The scores of pairs."""
-        return _Scored(pairs, self.common.limited(pairs, self.law))
-
-    def least(self, possible: float) -> float:
-        """The score that is beyond coincidence where that many pairs were possible."""
-        return self.law.least(self.threshold, possible)
-
-
 def correspond(a: Side, b: Side, pairs: Candidates, test: Significance) -> Matches:
     """Choose the correspondences between two sides among candidates and pairs next to matches."""
-    total = float(len(a.units)) * len(b.units)
     every = test.scored(pairs)
-    scored = every.from_score(test.least(total))
-    chosen = _jointly(scored, a, b, test.law)
-    matches = {pair: _match(pair, scored[pair], test.law, total) for pair in chosen}
-    contexts = 1
+    matches = _seeds(a, b, every, test)
+    contexts = len({"pair", *(match.basis for match in matches.values())})
     extended = _next_to_matches(a, b, matches, test)
     matches.update(extended)
     contexts += bool(extended)
     extended = _in_same_files(a, b, every, matches, test)
     matches.update(extended)
     contexts += bool(extended)
-    parts = [_match(pair, scored[pair], test.law, total, part=True) for pair in _parts(test, scored, matches)]
+    completed = _completed(a, b, matches, test)
+    matches.update(completed)
+    contexts += bool(completed)
+    parts = _parts(a, b, every, matches, test)
     everything = sorted((*matches.values(), *parts), key=lambda m: (m.a, m.part, -m.score, m.b))
     held = test.common.held(Candidates.of((match.a, match.b) for match in everything)).tolist()
     everything = [replace(match, held=found) for match, found in zip(everything, held, strict=True)]
-    return Matches(tuple(everything), total, test.threshold * contexts)
+    return Matches(tuple(everything), _possible(a, b), test.threshold * contexts)
 
 
-def _match(pair: tuple[int, int], score: float, law: Law, pairs: float, part: bool = False) -> Match:
-    return Match(*pair, score, law.bits(score), law.expected(score, pairs), part)
+def _possible(a: Side, b: Side) -> float:
+    return float(len(a.units)) * len(b.units)
 
 
-def _jointly(scored: dict[tuple[int, int], float], a: Side, b: Side, law: Law) -> list[tuple[int, int]]:
+def _seeds(a: Side, b: Side, every: Scored, test: Significance) -> dict[Pair, Match]:
+    """One-to-one matches among all pairs: those that are beyond coincidence alone, or by their classes."""
+    possible: dict[Pair, Match] = {}
+    for pool in sorted(pools(a, b, every, test), key=lambda pool: -pool.e_value):
+        for row in pool.rows:
+            pair = int(every.pairs.a[row]), int(every.pairs.b[row])
+            score = float(every.scores[row])
+            possible[pair] = Match(*pair, score, test.law.bits(score), pool.e_value, basis="class")
+    alone = every.from_score(test.least(_possible(a, b)))
+    possible.update((pair, _match(pair, score, test.law, _possible(a, b))) for pair, score in alone.items())
+    chosen = _jointly({pair: match.bits for pair, match in possible.items()}, a, b)
+    return {pair: possible[pair] for pair in chosen}
+
+
+def _match(pair: Pair, score: float, law: Law, pairs: float) -> Match:
+    return Match(*pair, score, law.bits(score), law.expected(score, pairs))
+
+
+def _jointly(weights: Mapping[Pair, float], a: Side, b: Side) -> list[Pair]:
     """One-to-one, heaviest first; weights are bits plus the agreement of the neighbours chosen before."""
-    weights = {pair: law.bits(score) for pair, score in scored.items()}
-    chosen: list[tuple[int, int]] = []
+    chosen: list[Pair] = []
     for _ in range(_ROUNDS):
         partner = dict(chosen)
         weighed = {
@@ -142,7 +135,7 @@ def _jointly(scored: dict[tuple[int, int], float], a: Side, b: Side, law: Law) -
     return chosen
 
 
-def _heaviest(weighed: dict[tuple[int, int], float], a: Side, b: Side) -> list[tuple[int, int]]:
+def _heaviest(weighed: dict[Pair, float], a: Side, b: Side) -> list[Pair]:
     """Greedy one-to-one choice; ties go to equal names, then to the order of the text."""
     ranked = sorted(
         weighed,
@@ -159,11 +152,13 @@ def _heaviest(weighed: dict[tuple[int, int], float], a: Side, b: Side) -> list[t
     return sorted(chosen)
 
 
-def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side) -> int:
+def _agreement(pair: Pair, partner: dict[int, int], a: Side, b: Side) -> int:
     """How many neighbours of A's unit have a partner that is the same kind of neighbour of B's unit."""
     count = 0
     for around_a, around_b in _around(pair, a, b):
         count += sum(around_b.get(partner.get(neighbour, -1)) == kind for neighbour, kind in around_a.items())
+    beside_b = set(b.beside(pair[1]))
+    count += sum(partner.get(member) in beside_b for member in a.beside(pair[0]))
     here = a.units[pair[0]].unit.path, b.units[pair[1]].unit.path
     return count + any(
         partner.get(row) is not None and b.units[partner[row]].unit.path == here[1]
@@ -172,13 +167,11 @@ def _agreement(pair: tuple[int, int], partner: dict[int, int], a: Side, b: Side)
     )
 
 
-def _next_to_matches(
-    a: Side, b: Side, seeds: dict[tuple[int, int], Match], test: Significance
-) -> dict[tuple[int, int], Match]:
+def _next_to_matches(a: Side, b: Side, seeds: dict[Pair, Match], test: Significance) -> dict[Pair, Match]:
     """Matches next to matches, by their E-value among the pairs that stand next to matches."""
-    found: dict[tuple[int, int], Match] = {}
-    tried: set[tuple[int, int]] = set()
-    scored: dict[tuple[int, int], float] = {}
+    found: dict[Pair, Match] = {}
+    tried: set[Pair] = set()
+    scored: dict[Pair, float] = {}
     for _ in range(_ROUNDS):
         matched = [*seeds, *found]
         left, right = {m[0] for m in matched}, {m[1] for m in matched}
@@ -198,8 +191,8 @@ def _next_to_matches(
 
 
 def _significant(
-    a: Side, b: Side, scored: dict[tuple[int, int], float], possible: float, test: Significance
-) -> dict[tuple[int, int], Match]:
+    a: Side, b: Side, scored: dict[Pair, float], possible: float, test: Significance
+) -> dict[Pair, Match]:
     """One-to-one matches among pairs of a context in which `possible` pairs were possible."""
     least = test.least(possible)
     good = {pair: test.law.bits(score) for pair, score in scored.items() if score >= least}
@@ -207,8 +200,8 @@ def _significant(
 
 
 def _in_same_files(
-    a: Side, b: Side, every: _Scored, seeds: dict[tuple[int, int], Match], test: Significance
-) -> dict[tuple[int, int], Match]:
+    a: Side, b: Side, every: Scored, seeds: dict[Pair, Match], test: Significance
+) -> dict[Pair, Match]:
     """Matches among the candidates of file pairs that hold several, by E-value among those files' pairs."""
     left, right = {pair[0] for pair in seeds}, {pair[1] for pair in seeds}
     together = Counter((a.units[pair[0]].unit.path, b.units[pair[1]].unit.path) for pair in seeds)
@@ -226,7 +219,19 @@ def _in_same_files(
     return _significant(a, b, near, possible, test)
 
 
-def _next_to(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
+def _completed(a: Side, b: Side, matches: Mapping[Pair, Match], test: Significance) -> dict[Pair, Match]:
+    """Complete pairs next to matches, by their E-value among the pairs that were possible there."""
+    found = complete(a, b, list(matches), test.threshold / test.law.complete)
+    score = test.scored(Candidates.of(found.pairs)).scores.tolist()
+    least = -log2(test.law.complete)
+    bits = [max(least, test.law.bits(each)) for each in score]
+    return {
+        pair: Match(*pair, score=each, bits=carried, e_value=found.possible * 2.0**-carried, basis="place")
+        for pair, each, carried in zip(found.pairs, score, bits, strict=True)
+    }
+
+
+def _next_to(match: Pair, a: Side, b: Side) -> Iterator[Pair]:
     """Pairs of neighbours of the same kind, and of members of the same classes."""
     for around_a, around_b in _around(match, a, b):
         for neighbour, kind in around_a.items():
@@ -236,36 +241,23 @@ def _next_to(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, in
     yield from _members(match, a, b)
 
 
-def _around(pair: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[Mapping[int, str], Mapping[int, str]]]:
+def _around(pair: Pair, a: Side, b: Side) -> Iterator[tuple[Mapping[int, str], Mapping[int, str]]]:
     """Neighbours (and kinds of edges) of A's unit and of B's: those they lead to, those that lead to them."""
     yield a.graph.successors[pair[0]], b.graph.successors[pair[1]]
     yield a.graph.predecessors[pair[0]], b.graph.predecessors[pair[1]]
 
 
-def _members(match: tuple[int, int], a: Side, b: Side) -> Iterator[tuple[int, int]]:
+def _members(match: Pair, a: Side, b: Side) -> Iterator[Pair]:
     """Methods beside a matched method, in the classes of both."""
-    for parent_a in _parents(match[0], a):
-        for parent_b in _parents(match[1], b):
-            for member_a in _contained(parent_a, a):
-                for member_b in _contained(parent_b, b):
-                    yield member_a, member_b
+    return product(a.beside(match[0]), b.beside(match[1]))
 
 
-def _parents(row: int, side: Side) -> Iterable[int]:
-    return (parent for parent, kind in side.graph.predecessors[row].items() if kind == "contains")
-
-
-def _contained(row: int, side: Side) -> list[int]:
-    return [member for member, kind in side.graph.successors[row].items() if kind == "contains"]
-
-
-def _parts(
-    test: Significance, scored: dict[tuple[int, int], float], matches: dict[tuple[int, int], Match]
-) -> list[tuple[int, int]]:
-    """Units without a partner that hold a good part of a unit that has one."""
+def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test: Significance) -> list[Match]:
+    """Units without a partner that hold a good part of a unit that has one, beyond coincidence alone."""
+    scored = every.from_score(test.least(_possible(a, b)))
     left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}
     own_a, own_b = test.common.own_a, test.common.own_b
-    parts: list[tuple[int, int]] = []
+    parts: list[Match] = []
     ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
     used: set[tuple[str, int]] = set()
     for pair, score in ranked:
@@ -280,5 +272,5 @@ def _parts(
         if score < _PART**2 * whole:
             continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
-        parts.append(pair)
+        parts.append(replace(_match(pair, score, test.law, _possible(a, b)), part=True))
     return parts
