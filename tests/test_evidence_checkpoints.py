@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 from git_factory import new_repository
 
-from detector.evidence.checkpoints import collect, gguf, index, onnx, pickle_zip, safetensors
+from detector.evidence.checkpoints import gguf, index, onnx, pickle_zip, safetensors
+from detector.evidence.checkpoints.collection import collect
 from detector.evidence.checkpoints.layout import HEADER_BYTES, Damaged
 from detector.evidence.checkpoints.values import SAMPLE, sample
 from detector.snapshot import open_snapshot

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from git_factory import new_repository
 
-from detector.evidence.checkpoints import collect
+from detector.evidence.checkpoints.collection import collect
 from detector.snapshot import Snapshot, open_snapshot
 
 huggingface_hub = pytest.importorskip("huggingface_hub")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from git_factory import new_repository
 
 from detector.errors import UncribError
 from detector.evidence import weights
+from detector.evidence.checkpoints.comparison import compare_tensors
 from detector.evidence.checkpoints.layout import Tensor
 from detector.evidence.checkpoints.profile import attention_matrices, compare_profiles
 from detector.evidence.checkpoints.relation import Kind, Relation, relate
@@ -344,10 +347,24 @@ def test_an_upstream_with_the_same_names_explains_them(tmp_path: Path) -> None:
     assert found.findings[0].strength == "weak"
 
 
+def test_what_reads_checkpoints_is_loaded_only_where_there_is_one(tmp_path: Path) -> None:
+    for name, files in (("code", {"model.py": CODE}), ("both", {"model.py": CODE, "model.pt": b""})):
+        new_repository(tmp_path / name).commit(files)
+    program = (
+        "import sys; from detector.evidence import weights; from detector.evidence.registry import Context; "
+        "from detector.snapshot import open_snapshot; "
+        "weights.find(*map(open_snapshot, sys.argv[1:]), Context()); "
+        "print('detector.evidence.checkpoints.findings' in sys.modules)"
+    )
+    for other, loaded in (("code", "False"), ("both", "True")):
+        command = [sys.executable, "-c", program, str(tmp_path / "code"), str(tmp_path / other)]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == loaded
+
+
 def test_two_files_are_compared_by_path(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(factory.safetensors(model()))
     (tmp_path / "b.pt").write_bytes(factory.torch_zip(model(prefix="lens")))
-    found = weights.compare_tensors(tmp_path / "a.safetensors", tmp_path / "b.pt")
+    found = compare_tensors(tmp_path / "a.safetensors", tmp_path / "b.pt")
     assert {pair.relation.kind for pair in found.pairs} == {"identical"}
     assert len(found.pairs) == 8
 
@@ -355,9 +372,9 @@ def test_two_files_are_compared_by_path(tmp_path: Path) -> None:
 def test_a_wrong_file_is_one_plain_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(b"nothing")
     with pytest.raises(UncribError, match="cannot be read as a checkpoint"):
-        weights.compare_tensors(tmp_path / "a.safetensors", tmp_path / "a.safetensors")
+        compare_tensors(tmp_path / "a.safetensors", tmp_path / "a.safetensors")
     with pytest.raises(UncribError, match="is no checkpoint"):
-        weights.compare_tensors(tmp_path / "a.txt", tmp_path / "b.txt")
+        compare_tensors(tmp_path / "a.txt", tmp_path / "b.txt")
 
 
 def test_profiles_of_attention_matrices_agree_through_a_change_of_width() -> None:

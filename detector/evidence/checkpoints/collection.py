@@ -5,24 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from detector.evidence.checkpoints import gguf, index, onnx, pickle_zip, safetensors
+from detector.evidence.checkpoints.formats import format_of
 from detector.evidence.checkpoints.layout import Damaged, Layout, Tensor
 from detector.evidence.checkpoints.remote import Unreachable
 from detector.evidence.checkpoints.stream import open_stream
 from detector.snapshot.model import File, Notice, Snapshot
 
 Reader = Callable[[BinaryIO, str], Layout]
-READERS: dict[str, Reader] = {
-    ".index.json": index.read,
-    ".safetensors": safetensors.read,
-    ".gguf": gguf.read,
-    ".onnx": onnx.read,
-    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt"), pickle_zip.read),
-}
-"""by the end of the file's name; the first that fits"""
 FILES = 200
 """checkpoint files looked at in one snapshot"""
 BATCH_BYTES = 128 * 2**20
@@ -46,7 +39,7 @@ class Checkpoint:
 
 def collect(snapshot: Snapshot, side: str, offline: bool = False) -> tuple[list[Checkpoint], list[Notice]]:
     """Every checkpoint of the snapshot whose tensors can be listed, and a notice for each that cannot."""
-    chosen = [(file, reader) for file in snapshot.files if (reader := _reader(file.path))]
+    chosen = [(file, reader) for file in snapshot.files if (reader := reader_of(file.path))]
     if not chosen:
         return [], []
     notices: list[Notice] = []
@@ -79,8 +72,13 @@ def collect(snapshot: Snapshot, side: str, offline: bool = False) -> tuple[list[
     return models, notices
 
 
-def _reader(path: str) -> Reader | None:
-    return next((reader for end, reader in READERS.items() if path.lower().endswith(end)), None)
+def reader_of(path: str) -> Reader | None:
+    """The function that reads a file's layout, by the end of its name; None for no checkpoint."""
+    format = format_of(path)
+    if format is None:
+        return None
+    reader: Reader = import_module(f"detector.evidence.checkpoints.{format}").read
+    return reader
 
 
 def _batch(files: Iterable[File]) -> list[str]:
@@ -101,7 +99,7 @@ def _read(
     if stream is None:
         return None
     with stream:
-        if reader is pickle_zip.read:
+        if format_of(file.path) == "pickle_zip":
             start = stream.read(4)
             stream.seek(0)
             if not start.startswith(_PICKLES):
