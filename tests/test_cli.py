@@ -323,6 +323,25 @@ class TestProcess:
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
         assert done.stderr == ""
 
+    def test_a_run_ends_at_once_with_all_that_it_said_its_status_and_no_folder_left(
+        self, pair: tuple[str, str], tmp_path: Path
+    ) -> None:
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        program = (
+            "import sys, tempfile; from detector.cli import main; kept = tempfile.TemporaryDirectory; "
+            "tempfile.TemporaryDirectory = lambda *a, **k: print('made', file=sys.stderr) or kept(*a, **k); "
+            "main.run()"
+        )
+        command = [sys.executable, "-c", program, "compare", *pair, "--json", "-", "--fail-on", "any"]
+        done = subprocess.run(
+            command, env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["a"]["source"] == pair[0]
+        assert "made" in done.stderr and not list(scratch.iterdir())
+        assert self.run("compare", "/no/such/place", pair[1]).returncode == 2
+
     def test_odd_names_reach_an_ascii_terminal(self, pair: tuple[str, str], tmp_path: Path) -> None:
         odd = new_repository(tmp_path / "odd")
         odd.commit({"modèle\u202e[red].py": MODEL})
