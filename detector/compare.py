@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detector.errors import UncribError
 from detector.evidence.finding import Evidence
-from detector.evidence.registry import INDEPENDENT, Context, chosen, finder
+from detector.evidence.registry import BESIDE, INDEPENDENT, Context, chosen, finder
 from detector.options import Options
 from detector.report.model import Report
 from detector.snapshot import open_snapshot
@@ -27,6 +29,7 @@ _SMALL = 200_000
 """bytes of both sides below which a second process costs more than it saves"""
 _LARGEST_TEXT = 2**19
 """bytes of a file besides code that is read while the other source opens"""
+_GIVE_WAY = 19
 _log = logging.getLogger(__name__)
 
 
@@ -91,23 +94,36 @@ def _is_wanted_by_many(file: File) -> bool:
 
 
 def _independent(names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> dict[str, Evidence]:
-    """Run classes that need nothing of each other: code here, the others in a process beside it."""
+    """Run classes that need nothing of each other: code here, the others in processes beside it."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  keeps `uncrib --help` quick
 
     from detector import child  # noqa: PLC0415
 
-    others = [name for name in names if name != "code"]
+    groups = [tuple(name for name in group if name in names) for group in BESIDE]
+    groups = [group for group in groups if group]
     size = sum(file.size or 0 for file in (*a.files, *b.files))
-    if context.options.jobs == 1 or len(others) == len(names) or size < _SMALL or not child.possible():
+    alone = context.options.jobs == 1 or size < _SMALL or not child.possible()
+    if alone or "code" not in names or not groups:
         return {name: _found(name, a, b, context) for name in names}
-    with ThreadPoolExecutor(max_workers=1) as pool, child.child(_serve, others, a, b, context) as pipe:
-        beside = pool.submit(_received, pipe, others, context.progress)
-        code = _found("code", a, b, context)
-        return {"code": code, **beside.result()}
+    with ExitStack() as processes:
+        pool = processes.enter_context(ThreadPoolExecutor(max_workers=len(groups)))
+        beside = []
+        for group in groups:
+            pipe = processes.enter_context(child.child(_serve, group, a, b, context))
+            beside.append(pool.submit(_received, pipe, group, context.progress))
+        evidence = {"code": _found("code", a, b, context)}
+        for found in beside:
+            evidence |= found.result()
+        return evidence
 
 
 def _serve(pipe: Connection, names: Sequence[str], a: Snapshot, b: Snapshot, context: Context) -> None:
-    """In the other process: send each class's evidence, progress on the way, and an UncribError as text."""
+    """In the other process: send each class's evidence, progress on the way, and an UncribError as text.
+
+    It gives way to the code class, which has work for all processors at first and for one at its end.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_GIVE_WAY)
     context = replace(context, progress=lambda *step: pipe.send(step))
     for name in names:
         try:

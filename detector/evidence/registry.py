@@ -28,8 +28,11 @@ CLASSES: tuple[str, ...] = (
     "agreement",
 )
 
-INDEPENDENT = frozenset({"identical", "code", "config", "tokenizer", "leftovers", "base"})
-"""classes that read nothing of `Context.earlier`, and so may run at the same time"""
+BESIDE: tuple[tuple[str, ...], ...] = (("leftovers", "base"), ("config", "identical", "tokenizer"))
+"""classes that read nothing of `Context.earlier`, and so may run beside `code`, each group in a process; those
+of a group read the same things, and the groups take about as long as each other"""
+
+INDEPENDENT = frozenset({"code"}).union(*BESIDE)
 
 NEEDED: Mapping[str, Callable[[Options], bool]] = {
     "history": lambda options: options.history is not False,

@@ -68,6 +68,8 @@ class Bindings:
     """functions, classes, methods, attributes: what this repository can rename"""
     pieces: Mapping[str, Scope]
     """functions that the file defines once and calls at one place"""
+    interrupted: frozenset[int]
+    """ids of the nodes with a comment or a line continuation among their children"""
 
 
 def bindings(syntax: Syntax) -> Bindings:
@@ -123,6 +125,7 @@ def bindings(syntax: Syntax) -> Bindings:
         written,
         frozenset(n for n in own if n not in hooks and not _dunder(n)),
         _pieces(scopes, found),
+        frozenset(node.parent.id for node in found.get("extra", ()) if node.parent is not None),
     )
 
 

@@ -139,12 +139,15 @@ class Expressions:
 
     def split(self, node: Node) -> tuple[Node, str]:
         """Object and attribute name of `object.attribute`."""
-        children = self.parts(node)
+        children = node.children
         return children[0], self.text(children[-1])
 
     def parts(self, node: Node) -> list[Node]:
         """Named children without comments and line continuations."""
-        return [child for child in node.named_children if not child.is_extra]
+        children = node.named_children
+        if node.id in self.module.interrupted:
+            return [child for child in children if not child.is_extra]
+        return children
 
     def nothing(self, node: Node) -> Term:
         """What carries no value: comments, types, text that did not parse."""

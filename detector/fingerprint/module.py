@@ -47,11 +47,13 @@ def own(name: str) -> Term:
 @dataclass(frozen=True, slots=True)
 class Module:
     """Top-level names as values; `bound` are all names that the file binds at the top, `stars` the outside
-    modules whose names were all imported. `source` is the file's text, a character for each byte of UTF-8.
+    modules whose names were all imported. `source` is the file's text, a character for each byte of UTF-8;
+    `interrupted` are the nodes (by id) with a comment or a line continuation among their children.
     """
 
     path: str
     source: str
+    interrupted: frozenset[int]
     values: dict[str, Term]
     bound: frozenset[str]
     stars: tuple[str, ...]
@@ -69,4 +71,5 @@ def module(source: Source, found: Bindings, roots: Roots) -> Module:
     for scope in found.scopes:
         if scope.name and scope.parent is found.scopes[0]:
             values[scope.name] = own(scope.name)
-    return Module(path, source.text.decode("latin-1"), values, frozenset(found.scopes[0].names), tuple(stars))
+    bound = frozenset(found.scopes[0].names)
+    return Module(path, source.text.decode("latin-1"), found.interrupted, values, bound, tuple(stars))

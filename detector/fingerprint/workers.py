@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from detector.child import child
+from detector.fingerprint.api import api
 from detector.fingerprint.fingerprint import Declared, Fingerprint, World, declare, fingerprints, helpers_of
 from detector.fingerprint.module import Roots
 from detector.snapshot.model import File, Limits, Notice, Snapshot
 from detector.unit.source import SUFFIXES, read_source
+from detector.unit.tree import query
 
 _SMALL = 200_000
 """bytes of code below which starting a process costs more than it saves"""
+_NOTEBOOK = 20_000
+"""bytes of code in a notebook, at most"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +119,17 @@ def _shards(work: list[Job], count: int) -> list[list[Job]]:
     """Parts of about the same number of bytes, largest files first."""
     shards: list[list[Job]] = [[] for _ in range(count)]
     loads = [0] * count
-    for job in sorted(work, key=lambda job: (-len(job.content), job.side, job.path)):
+    for job in sorted(work, key=lambda job: (-_load(job), job.side, job.path)):
         lightest = loads.index(min(loads))
         shards[lightest].append(job)
-        loads[lightest] += len(job.content) + 500
+        loads[lightest] += _load(job)
     return [shard for shard in shards if shard]
+
+
+def _load(job: Job) -> int:
+    """About how many bytes of code a file holds; most of a large notebook is what its cells printed."""
+    size = len(job.content)
+    return 500 + (min(size, _NOTEBOOK) + size // 100 if job.path.endswith(".ipynb") else size)
 
 
 def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds, Result]:
@@ -229,6 +239,7 @@ def _run_here(jobs: Sequence[Job], limits: Limits) -> Result:
 def _run_apart(shards: list[list[Job]], limits: Limits) -> list[Result]:
     """One process for each shard but the first, which is done here."""
     here, *others = shards
+    query("locals"), api()  # a forked process finds them made
     with ExitStack() as processes:
         pipes = [processes.enter_context(child(_serve, shard, limits)) for shard in others]
         work = _work(here, limits)

@@ -66,3 +66,8 @@
 ; where a function hands back values
 (return_statement) @local.return
 (yield) @local.yield
+
+; what stands between the parts of a node and is none
+(comment) @extra
+(line_continuation) @extra
+(ERROR) @extra
