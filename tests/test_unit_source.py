@@ -80,6 +80,67 @@ def test_a_notebook_is_its_code_cells_under_their_numbers() -> None:
     assert ("f", 5, 6) in units(content, "book.ipynb")
 
 
+IMAGE = "iVBORw0KGgo" * 1000
+
+
+@pytest.mark.parametrize(
+    "image",
+    [IMAGE, f"{IMAGE}\n{IMAGE}\n", "", [IMAGE], 'a "quoted" \\', f'"{IMAGE}"', "\\", {}],
+    ids=["plain", "lines", "empty", "list", "escapes", "quotes", "backslash", "no text"],
+)
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+def test_images_in_outputs_change_nothing(image: object, separators: tuple[str, str]) -> None:
+    first, last = code("import os\n"), code("def f(a):\n", "    return a\n")
+    with_image = {**first, "outputs": [{"data": {"image/png": image, "text/plain": ["os"]}}]}
+    content = json.dumps({"cells": [with_image, last]}, separators=separators).encode()
+    assert read_source("book.ipynb", content) == read_source("book.ipynb", notebook(first, last))
+
+
+def test_an_image_is_cut_before_the_json_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def noted(text: str) -> object:
+        parsed.append(text)
+        return loads(text)
+
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", noted)
+    images = {"image/png": IMAGE, "image/svg+xml": IMAGE}
+    read_source("book.ipynb", notebook({**code("a = 1\n"), "outputs": [{"data": images}]}))
+    assert len(parsed[0]) < 300
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'show({"image/png": "iVBOR"}, "image/png")\n',
+        "show({'image/png': 'iVBOR', \"image/jpeg\": \"\"})\n",
+        '"image/png": "iVBOR\n',
+        'data = "\\"image/png": "iVBOR"\n',
+        '"image/png',
+        'image/png": "',
+    ],
+)
+def test_code_that_speaks_of_images_is_kept(line: str) -> None:
+    before, after = code(line, "x = 1\n"), code('y = "image/png"\n')
+    source = read_source("book.ipynb", notebook(before, after))
+    assert source.text.decode() == f'# In [1]\n{line}x = 1\n\n# In [2]\ny = "image/png"\n'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"cells": [{"outputs": {"image/png": "iVBOR',
+        b'{"cells": [{"outputs": {"image/png": "iVBOR\\"}}]',
+        b'{"cells": [], "image/png": "a" "image/png": "b"}',
+        b'"image/png": "' * 50_000,
+        b'"image/png' + b" " * 200_000 + b'"image/png": "',
+    ],
+)
+def test_a_broken_notebook_with_images_is_named(content: bytes) -> None:
+    assert "not a notebook" in read_source("book.ipynb", content).notice
+
+
 def test_magics_and_shell_lines_leave_empty_lines() -> None:
     content = notebook(
         code("%matplotlib inline\n", "!pip install x\n", "a?\n", "def f(a):\n", "    return a.strip(9)\n"),

@@ -13,6 +13,8 @@ SUFFIXES = (".py", ".pyw", ".pyi", ".ipynb")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _MAGIC = re.compile(r"\s*(%{1,2}[A-Za-z]|!(?!=)|\?|[\w.*]+\?{1,2}\s*$)")
 """a magic, a shell line or a question; not an operator at the start of a continued line"""
+_IMAGE = re.compile(rb'"image/[a-z+.-]{1,40}"\s*:\s*"')
+"""an image's key in the outputs of a notebook's cell, up to where its value begins"""
 _CELL_MAGIC_OF_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3")
 
 
@@ -77,7 +79,7 @@ def _plain_lines(text: str) -> str:
 
 def _notebook(path: str, content: bytes) -> Source:
     try:
-        cells = json.loads(content.decode("utf-8-sig", "replace"))["cells"]
+        cells = json.loads(_without_images(content).decode("utf-8-sig", "replace"))["cells"]
         sources = [
             (number, cell["source"])
             for number, cell in enumerate(cells, 1)
@@ -94,6 +96,24 @@ def _notebook(path: str, content: bytes) -> Source:
         starts.append((len(lines) + 1, number))
         lines += [f"# In [{number}]", *_without_magics(_plain_lines(text).split("\n"))]
     return Source(path, "\n".join(lines).encode(), tuple(starts))
+
+
+def _without_images(content: bytes) -> bytes:
+    """Empty the images in a notebook's outputs: they are most of its bytes and none of its code.
+
+    Within a string of JSON a quote is escaped, so one before a colon ends a key, and only that key's value is
+    cut. A value with an escaped quote is no image in base64 and stays. Every byte is looked at once.
+    """
+    kept: list[bytes] = []
+    start = at = 0
+    while (at := content.find(b'"image/', at)) >= 0:
+        opening = _IMAGE.match(content, at)
+        at += 1
+        end = content.find(b'"', opening.end()) if opening else -1
+        if opening and end >= 0 and content[end - 1 : end] != b"\\":
+            kept.append(content[start : opening.end()])
+            start = at = end
+    return b"".join((*kept, content[start:]))
 
 
 def _without_magics(lines: list[str]) -> list[str]:
