@@ -24,7 +24,7 @@ from itertools import pairwise
 from detector.match.side import Side
 
 STATEMENTS = 4
-"""fewest statements of a function that can be complete: shorter ones are equal thirty times as often"""
+"""fewest statements of a function that can be complete: shorter ones are complete ten times as often"""
 
 Pair = tuple[int, int]
 
