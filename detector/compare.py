@@ -29,7 +29,7 @@ _SMALL = 200_000
 """bytes of both sides below which a second process costs more than it saves"""
 _LARGEST_TEXT = 2**19
 """bytes of a file besides code that is read while the other source opens"""
-_GIVE_WAY = 19
+_GIVE_WAY = 5
 _log = logging.getLogger(__name__)
 
 

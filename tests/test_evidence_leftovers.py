@@ -11,10 +11,12 @@ from sides import Files, details, opened, snapshots
 from spellchecker import SpellChecker
 
 from detector.evidence.finding import Evidence, Finding
+from detector.evidence.leftover.numbers import common_numbers
 from detector.evidence.leftover.prose import alike
 from detector.evidence.leftover.spelling import LEAST_USE, common_words
-from detector.evidence.leftovers import find, number_bits
+from detector.evidence.leftovers import constant_strength, find
 from detector.evidence.registry import Context
+from detector.evidence.words import read_words
 
 PROSE = "the wobbling sifter looks at every overview tile before the seam is closed by the outer frobnicator"
 
@@ -120,12 +122,91 @@ def test_a_borrowed_file_in_a_large_repository_is_weak_whatever_it_holds(tmp_pat
     assert titled(evidence, "comments alike").strength == "weak"
 
 
+def shared_numbers(tmp_path: Path, a: str, b: str) -> dict[str, float]:
+    side_a, side_b = snapshots(tmp_path, {"a.py": a}, {"b.py": b})
+    return dict(common_numbers(read_words(side_a, "")[0], read_words(side_b, "")[0], ()).bits)
+
+
 @pytest.mark.parametrize(
     ("number", "is_unusual"),
-    [("0.7310585", True), ("418077", True), ("65536", False), ("1e-5", False), ("100000", False)],
+    [("0.7310585", True), ("418077", True), ("1127", True), ("7", False), ("256", False), ("0.5", False)],
 )
-def test_unusual_constants(number: str, is_unusual: bool) -> None:
-    assert (number_bits(number) > 0) is is_unusual
+def test_a_number_is_unusual_if_few_public_functions_hold_it(
+    tmp_path: Path, number: str, is_unusual: bool
+) -> None:
+    assert bool(shared_numbers(tmp_path, f"x = {number}\n", f"y({number})\n")) is is_unusual
+
+
+def test_a_number_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    assert shared_numbers(tmp_path, "x = 7.3e-5\ny = 418_077\n", "x = 0.000073\ny = 0x6611D\n").keys() == {
+        "7.3e-5",
+        "418_077",
+    }
+
+
+@pytest.mark.parametrize(
+    "conventional",
+    ["gamma = 0.99", "gamma: float = 0.99", 'x = {"gamma": 0.99}', 'add_argument("--gamma", default=0.99)'],
+)
+def test_a_number_that_public_settings_give_to_its_name_is_expected(
+    tmp_path: Path, conventional: str
+) -> None:
+    renamed = "zorp = 0.99\n"
+    assert shared_numbers(tmp_path / "1", renamed, renamed).keys() == {"0.99"}
+    assert shared_numbers(tmp_path / "2", f"{conventional}\n", renamed) == {}
+    assert shared_numbers(tmp_path / "3", renamed, f"{conventional}\n") == {}
+
+
+DICTATED = "a, b, c = 7600, 1127, 0.0007\n"
+
+
+def numbers(*values: float) -> str:
+    return "".join(f"use({value})\n" for value in values)
+
+
+def test_nearly_the_same_list_of_numbers_is_moderate_and_a_common_part_of_it_is_not(tmp_path: Path) -> None:
+    first = DICTATED + numbers(0.1273, 5317, 27.5)
+    rewritten = numbers(27.5, 5317, 0.0007, 1127, 7600, 0.1273, 2)
+    honest = DICTATED + numbers(0.0931, 6133)
+    copy = titled(compare(tmp_path / "1", {"a.py": first}, {"b.py": rewritten}), "unusual constants")
+    assert (copy.strength, copy.title) == (
+        "moderate",
+        "6 unusual constants on both sides, 100% of all by weight (0 only in A, 0 only in B)",
+    )
+    items = {item[1]: (item[3], item[4]) for item in details(copy)["items"]}
+    assert items["5317"] == ("a.py:3", "b.py:2")
+    other = titled(compare(tmp_path / "2", {"a.py": first}, {"b.py": honest}), "unusual constants")
+    assert other.strength == "weak"
+    assert "(3 only in A, 2 only in B)" in other.title
+
+
+def test_constants_are_never_more_than_moderate_and_never_the_bits_of_a_best_finding(tmp_path: Path) -> None:
+    table = {"a.py": numbers(*(1000.37 + 17 * at for at in range(200)))}
+    found = titled(compare(tmp_path, table, table), "unusual constants")
+    assert (found.strength, found.bits) == ("moderate", 50.0)
+
+
+def test_large_sides_that_share_a_few_unusual_numbers_say_nothing_by_them(tmp_path: Path) -> None:
+    def side(seed: int) -> str:
+        return numbers(1127, 600, 150, *(1000.37 + seed + 0.01 * at for at in range(40)))
+
+    assert "constant" not in kinds(compare(tmp_path, {"a.py": side(0)}, {"b.py": side(7000)}))
+
+
+@pytest.mark.parametrize(
+    ("bits", "share", "strength"),
+    [
+        ([4.0] * 5, 0.65, "moderate"),
+        ([4.0] * 5, 0.64, "weak"),
+        ([2.9] * 5, 1.0, "weak"),
+        ([5.0] * 4, 1.0, "weak"),
+        ([4.0] * 5, 0.29, "none"),
+        ([8.8], 0.01, "weak"),
+        ([], 0.0, "none"),
+    ],
+)
+def test_the_scale_of_constants(bits: list[float], share: float, strength: str) -> None:
+    assert constant_strength(bits, share) == strength
 
 
 def test_constants_and_private_paths(tmp_path: Path) -> None:
@@ -233,6 +314,7 @@ def test_hostile_files_cost_little_and_break_nothing(tmp_path: Path) -> None:
         "line.md": b"a/" * 100_000,
         "comments.py": b"# a b c d e f g h i\nx\n" * 10_000,
         "huge.py": b"x = 1\n" * 100_000,
+        "table.py": b"".join(b"%d.5:%d.25," % (at, at) for at in range(25_000)),
         "bad.ipynb": b'{"cells": 5}',
     }
     start = time.process_time()

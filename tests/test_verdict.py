@@ -85,6 +85,21 @@ def test_two_kinds_of_evidence_outweigh_one() -> None:
     assert verdict([finding(1, bits=90), finding(2, bits=90)]) == "moderate"
 
 
+def test_another_kind_of_evidence_lifts_a_little_code_over_both_sides_and_nothing_else() -> None:
+    constants = finding(1, "moderate", 50, kind="leftovers")
+    code = [finding(number, "moderate", 24) for number in range(2)]
+
+    def judged(findings: list[Finding], both: float) -> Strength:
+        extent = Extent(10, 100, both)
+        evidence = {"code": Evidence(tuple(findings), extent_a=extent, extent_b=extent)}
+        return judge(findings, (), evidence, ()).verdict
+
+    assert judged([constants, *code], both=0.05) == "moderate"
+    assert judged([constants, *code], both=0.01) == "weak"
+    assert judged([constants], both=0.05) == "weak"
+    assert judged(code, both=0.05) == "weak"
+
+
 def test_weights_of_a_whole_model_are_strong_alone() -> None:
     assert verdict([finding(1, "very strong", 300, kind="weights")], share=0) == "strong"
 

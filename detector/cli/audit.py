@@ -19,6 +19,7 @@ Own = Annotated[str, typer.Argument(metavar="SOURCE", help=f"Your repository: {a
 Against = Annotated[
     list[str], typer.Option(metavar="SOURCE", help="What it may share work with. Repeatable.")
 ]
+Graph = Annotated[bool, typer.Option("--graph", help="Write each report's graph beside it, as GraphML.")]
 Out = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the reports are written.")]
 
 
@@ -27,6 +28,7 @@ def audit(
     against: Against,
     *,
     out: Out = Path("uncrib-audit"),
+    graph: Graph = False,
     jobs: arguments.Jobs = None,
     history: arguments.History = None,
     upstream: arguments.Upstream = None,
@@ -63,7 +65,10 @@ def audit(
     for file, other in zip(_names(others), others, strict=True):
         with voice.Meter(quiet) as meter:
             report = detector.compare(other, own, settings.options, meter)
-        outputs.write(report, {"html": str(out / file)})
+        wanted = {"html": str(out / file)}
+        if graph:
+            wanted["graph"] = str((out / file).with_suffix(".graphml"))
+        outputs.write(report, wanted)
         if not quiet:
             _print(report, other, out / file)
         status |= arguments.failed(report.summary.verdict, settings.fail_on)

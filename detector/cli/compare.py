@@ -28,6 +28,7 @@ def compare(
     json: outputs.Json = None,
     md: outputs.Markdown = None,
     sarif: outputs.Sarif = None,
+    graph: outputs.Graph = None,
     jobs: arguments.Jobs = None,
     history: arguments.History = None,
     upstream: arguments.Upstream = None,
@@ -59,7 +60,7 @@ def compare(
         "answers": answers, "threshold": threshold, "dirty": dirty, "offline": offline,
     }  # fmt: skip
     settings = arguments.settled(given, limit, fail_on)
-    asked = outputs.check({"html": html, "json": json, "md": md, "sarif": sarif})
+    asked = outputs.check({"html": html, "json": json, "md": md, "sarif": sarif, "graph": graph})
     wanted = asked or outputs.check({"html": WITHOUT_OUTPUT})
     with voice.Meter(quiet) as meter:
         report = detector.compare(a, b, settings.options, meter)

@@ -20,6 +20,10 @@ Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report
 Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as JSON; - for stdout.")]
 Markdown = Annotated[str | None, typer.Option(metavar="FILE", help="Write it as Markdown, for an issue.")]
 Sarif = Annotated[str | None, typer.Option(metavar="FILE", help="Write it as SARIF 2.1.0.")]
+Graph = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write how the matched units are joined, as .graphml or .gexf."),
+]
 Pdf = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write it as PDF, where a Chromium is installed.")
 ]
@@ -33,6 +37,8 @@ _RENDERERS = {
     "sarif": ("detector.report.sarif", "to_sarif"),
 }
 """format: module and function of type (Report) -> str; loaded only where they are asked for"""
+_GRAPHS = {".graphml": "to_graphml", ".gexf": "to_gexf"}
+"""end of the file's name: function of detector.report.graph"""
 
 
 def check(outputs: Mapping[str, str | None]) -> dict[str, str]:
@@ -44,6 +50,8 @@ def check(outputs: Mapping[str, str | None]) -> dict[str, str]:
         if key in taken:
             raise UncribError(f"--{taken[key]} and --{form} name the same file {file}; give each its own")
         taken[key] = form
+        if form == "graph":
+            _renderer(form, file)
         if file != "-":
             _check(form, Path(file))
         elif form == "pdf":
@@ -76,9 +84,19 @@ def _write(report: Report, form: str, file: str) -> None:
 
         to_pdf(to_html(report), Path(file))
         return
-    module, function = _RENDERERS[form]
+    module, function = _renderer(form, file)
     render: Callable[[Report], str] = getattr(import_module(module), function)
     _put(file, render(report))
+
+
+def _renderer(form: str, file: str) -> tuple[str, str]:
+    """Module and function that make a format. Raises UncribError where the file's name does not tell which."""
+    if form != "graph":
+        return _RENDERERS[form]
+    function = _GRAPHS.get(Path(file).suffix.lower())
+    if function is None:
+        raise UncribError(f"--graph {file}: give a file name that ends in {' or '.join(_GRAPHS)}")
+    return "detector.report.graph", function
 
 
 def _put(file: str, text: str) -> None:

@@ -19,6 +19,7 @@ def report(
     html: outputs.Html = None,
     md: outputs.Markdown = None,
     sarif: outputs.Sarif = None,
+    graph: outputs.Graph = None,
     pdf: outputs.Pdf = None,
 ) -> None:
     """Write a report that was kept as JSON in other forms; nothing is compared again.
@@ -29,8 +30,8 @@ def report(
       uncrib report report.json --pdf report.pdf --md comment.md
     """
     voice.start(verbose=False)
-    wanted = outputs.check({"html": html, "md": md, "sarif": sarif, "pdf": pdf})
+    wanted = outputs.check({"html": html, "md": md, "sarif": sarif, "graph": graph, "pdf": pdf})
     if not wanted:
-        raise UncribError("nothing to write; give --html, --md, --sarif or --pdf with a file name")
+        raise UncribError("nothing to write; give --html, --md, --sarif, --graph or --pdf with a file name")
     outputs.write(outputs.read_report(file), wanted)
     print(f"Written: {', '.join(wanted.values())}", file=sys.stderr)

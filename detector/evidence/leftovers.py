@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
-from detector.evidence.known import known
 from detector.evidence.leftover.identity import mentions, names_of
+from detector.evidence.leftover.numbers import common_numbers
 from detector.evidence.leftover.prose import alike, countable
 from detector.evidence.leftover.references import Reference, dangling, wanted
 from detector.evidence.leftover.spelling import mistakes
@@ -35,6 +35,8 @@ MENTION_BITS = 5.0
 PATH_BITS = 15.0
 MISTAKE_BITS = 10.0
 MOST_TEXT_BITS = 40.0
+MOST_CONSTANT_BITS = 50.0
+"""most that all constants carry: one list of settings, which a specification may have dictated"""
 SPREAD = 0.2
 """share of the files with unusual texts, on either side, that hold shared ones: below, a part was taken"""
 MOST_BITS: Mapping[Strength, float] = {
@@ -175,24 +177,22 @@ def _prose(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding
 
 
 def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding]:
-    """Numbers of five and more significant digits that are not the field's own."""
-    seen = {text for words in upstreams for text in words.places["number"]} | known().constants
-    shared = sorted(a.places["number"].keys() & b.places["number"].keys() - seen)
-    items = [
-        Item("constant", text, bits, a.find("number", text), b.find("number", text))
-        for text in shared
-        if (bits := number_bits(text)) > 0
-    ]
-    if items:
-        yield _finding(f"{count(len(items), 'unusual constant')} on both sides", "weak", items)
-
-
-def number_bits(text: str) -> float:
-    """3.3 bits for each significant digit after the fourth, at most 16; none for powers of two."""
-    digits = text.replace("_", "").lower().split("e")[0].replace(".", "").strip("0")
-    if not digits.isdecimal() or int(digits[:40]) & (int(digits[:40]) - 1) == 0:
-        return 0.0
-    return round(min(16.0, 3.3 * max(0, len(digits) - 4)), 1)
+    """Unusual numbers; their strength depends on how few there are that only one side has."""
+    found = common_numbers(a, b, upstreams)
+    strength = constant_strength(list(found.bits.values()), found.share)
+    if strength != "none":
+        ranked = sorted(found.bits.items(), key=lambda item: (-item[1], item[0]))
+        items = [
+            Item("constant", text, bits, a.find("number", text), b.find("number", found.written_b[text]))
+            for text, bits in ranked[:_SHOWN]
+        ]
+        items += [Item("constant", text, bits, "", "") for text, bits in ranked[_SHOWN:]]
+        title = (
+            f"{count(len(items), 'unusual constant')} on both sides, {found.share:.0%} of all by weight "
+            f"({found.only_a} only in A, {found.only_b} only in B)"
+        )
+        finding = _finding(title, strength, items)
+        yield replace(finding, bits=min(finding.bits, MOST_CONSTANT_BITS))
 
 
 def _paths(a: Words, b: Words) -> Iterator[Finding]:
@@ -276,6 +276,13 @@ def prose_strength(number: int, share: float, spread: float) -> Strength:
     return _scale(
         number, share, spread, ((40, 0.7, "very strong"), (20, 0.4, "strong"), (8, 0.2, "moderate"))
     )
+
+
+def constant_strength(bits: Collection[float], share: float) -> Strength:
+    """The scale for constants, which only corroborate; `share` is of the bits that either side has."""
+    if len(bits) >= 5 and sum(bits) >= 15 and share >= 0.65:
+        return "moderate"
+    return "weak" if share >= 0.3 or max(bits, default=0) >= 8 else "none"
 
 
 def reference_strength(binding: int) -> Strength:

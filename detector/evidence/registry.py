@@ -29,8 +29,8 @@ CLASSES: tuple[str, ...] = (
 )
 
 BESIDE: tuple[tuple[str, ...], ...] = (("leftovers", "base"), ("config", "identical", "tokenizer"))
-"""classes that read nothing of `Context.earlier`, and so may run beside `code`, each group in a process; those
-of a group read the same things, and the groups take about as long as each other"""
+"""classes that read nothing of `Context.earlier`, and so may run beside `code`, each group in a process;
+those of a group read the same things, and the groups take about as long as each other"""
 
 INDEPENDENT = frozenset({"code"}).union(*BESIDE)
 

@@ -489,8 +489,8 @@ def _number(written: str) -> Any:
 
 @lru_cache(maxsize=65536)
 def _string(written: str) -> str | bytes:
-    """The value of a literal with prefix and quotes that interpolates nothing."""
-    start = next(at for at, character in enumerate(written) if character in "\"'")
+    """The value of a literal with prefix and quotes (in Python 2 also backquotes) without interpolation."""
+    start = next(at for at, character in enumerate(written) if character in "\"'`")
     width = 3 if written[start : start + 3] in ('"""', "'''") else 1
     return _unescaped(written[start + width : -width], written[:start].lower())
 

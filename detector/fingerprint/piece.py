@@ -60,7 +60,7 @@ class Pieces(Statements):
 
     def piece(self, node: Node) -> Scope | None:
         """The piece that is called by its name, or on the subject, with arguments that plainly fit."""
-        if node.named_child_count < 2:
+        if self.inlined or node.named_child_count < 2:  # a helper that is inlined may stand in another file
             return None
         function, *_, given = node.named_children
         name, target = "", None
