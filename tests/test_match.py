@@ -113,6 +113,16 @@ def named(a: Side, b: Side, match: Match) -> tuple[str, str]:
     return a.units[match.a].unit.name, b.units[match.b].unit.name
 
 
+def test_a_caller_that_merely_holds_a_matched_piece_is_no_part() -> None:
+    whole = CODE.split("def both", maxsplit=1)[0]
+    caller = "def spare(x):\n    return head(x, 61).tan()\n"
+    a, b = side(m=whole), side(m=whole + caller)
+    terms = {unit.unit.name: set(unit.terms.ravel().tolist()) for unit in b.units}
+    assert len(terms["head"] & terms["spare"]) > 0.8 * len(terms["head"])
+    pairs = {(a.units[m.a].unit.name, b.units[m.b].unit.name) for m in corresponding(a, b, 0.01).matches}
+    assert pairs == {("head", "head"), ("tail", "tail")}
+
+
 def test_partners_are_chosen_one_to_one() -> None:
     a, b = side(m=CODE), side(m=CODE.replace("head", "h").replace("tail", "t").replace("both", "b"))
     found = [named(a, b, match) for match in corresponding(a, b, 0.01).matches]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-_DEPTH = 4
-"""pieces within pieces"""
+DEPTH = 4
+"""pieces within pieces, at most"""
 
 
 class Pieces(Statements):
@@ -69,7 +69,7 @@ class Pieces(Statements):
         elif function.type == "attribute":
             target, name = self.split(function)
         piece = self.pieces.get(name)
-        if piece is None or piece in self.within or len(self.within) > _DEPTH:
+        if piece is None or piece in self.within or len(self.within) > DEPTH:
             return None
         if target is None:
             meant = self.lookup(name).fact == ("own", name)

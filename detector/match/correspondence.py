@@ -26,6 +26,7 @@ from typing import Literal
 import numpy as np
 
 from detector.candidate.candidate import Candidates
+from detector.fingerprint.piece import DEPTH
 from detector.match.chance import Law
 from detector.match.completion import complete
 from detector.match.pooling import pools
@@ -253,9 +254,12 @@ def _members(match: Pair, a: Side, b: Side) -> Iterator[Pair]:
 
 
 def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test: Significance) -> list[Match]:
-    """Units without a partner that hold a good part of a unit that has one, beyond coincidence alone."""
+    """Units without a partner that hold a good part of a unit that has one, beyond coincidence alone.
+
+    A caller that merely holds the other's partner, as a piece that is walked there, is no news.
+    """
     scored = every.from_score(test.least(_possible(a, b)))
-    left, right = {pair[0] for pair in matches}, {pair[1] for pair in matches}
+    left, right = dict(matches.keys()), {pair[1]: pair[0] for pair in matches}
     own_a, own_b = test.common.own_a, test.common.own_b
     parts: list[Match] = []
     ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
@@ -271,6 +275,19 @@ def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test:
         whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
         if score < _PART**2 * whole:
             continue
+        if free_a and right.get(pair[1]) in _called(pair[0], a):
+            continue
+        if free_b and left.get(pair[0]) in _called(pair[1], b):
+            continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
         parts.append(replace(_match(pair, score, test.law, _possible(a, b)), part=True))
     return parts
+
+
+def _called(row: int, side: Side) -> set[int]:
+    """The units that a unit calls, those that they call, and so on as deep as pieces are walked."""
+    found, last = set[int](), {row}
+    for _ in range(DEPTH):
+        last = {to for each in last for to, kind in side.graph.successors[each].items() if kind == "calls"}
+        found |= last
+    return found
