@@ -140,6 +140,8 @@ class TestWrongUse:
             (["compare", "{a}", "{b}", "--html", "no/such/folder/r.html"], "create it first"),
             (["compare", "{a}", "{b}", "--json", "."], "is a folder"),
             (["compare", "{a}", "{b}", "--json", "r", "--html", "./r"], "same file"),
+            (["compare", "{a}", "{b}", "--graph", "r.dot"], "ends in .graphml or .gexf"),
+            (["compare", "{a}", "{b}", "--graph", "-"], "ends in .graphml or .gexf"),
             (["frobnicate"], "no such command"),
             (["report", "nowhere.json", "--md", "r.md"], "nowhere.json"),
             (["report", "nowhere.json"], "nothing to write"),
@@ -242,6 +244,10 @@ class TestAudit:
         assert sorted(path.name for path in Path("uncrib-audit").iterdir()) == [
             "a.html", "a~2.html", "other.html",
         ]  # fmt: skip
+
+    def test_with_graph_each_report_has_its_graph_beside_it(self, pair: tuple[str, str]) -> None:
+        assert status(["audit", pair[1], "--against", pair[0], "-q", "--graph", "--only", "code"]) == 0
+        assert sorted(path.name for path in Path("uncrib-audit").iterdir()) == ["a.graphml", "a.html"]
 
     def test_a_clean_repository_passes(self, pair: tuple[str, str], tmp_path: Path) -> None:
         own = new_repository(tmp_path / "own")

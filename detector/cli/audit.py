@@ -65,10 +65,7 @@ def audit(
     for file, other in zip(_names(others), others, strict=True):
         with voice.Meter(quiet) as meter:
             report = detector.compare(other, own, settings.options, meter)
-        wanted = {"html": str(out / file)}
-        if graph:
-            wanted["graph"] = str((out / file).with_suffix(".graphml"))
-        outputs.write(report, wanted)
+        outputs.write(report, _wanted(out / file, graph))
         if not quiet:
             _print(report, other, out / file)
         status |= arguments.failed(report.summary.verdict, settings.fail_on)
@@ -81,6 +78,11 @@ def _prepare(out: Path) -> None:
     except OSError as error:
         raise UncribError(f"--out {out} cannot be made ({error.strerror}); choose another folder") from None
     outputs.check({"out": str(out / "report.html")})
+
+
+def _wanted(file: Path, graph: bool) -> dict[str, str]:
+    beside = {"graph": str(file.with_suffix(".graphml"))} if graph else {}
+    return {"html": str(file), **beside}
 
 
 def _names(others: Iterable[Snapshot]) -> list[str]:

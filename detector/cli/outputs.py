@@ -90,7 +90,7 @@ def _write(report: Report, form: str, file: str) -> None:
 
 
 def _renderer(form: str, file: str) -> tuple[str, str]:
-    """Module and function that make a format. Raises UncribError where the file's name does not tell which."""
+    """Module and function that make a format. Raises UncribError for a graph of an unknown kind."""
     if form != "graph":
         return _RENDERERS[form]
     function = _GRAPHS.get(Path(file).suffix.lower())

@@ -16,6 +16,7 @@ File = Annotated[Path, typer.Argument(metavar="REPORT", help="A report that comp
 
 def report(
     file: File,
+    *,
     html: outputs.Html = None,
     md: outputs.Markdown = None,
     sarif: outputs.Sarif = None,
