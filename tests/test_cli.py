@@ -39,6 +39,8 @@ class Slicer(torch.nn.Module):
 '''
 COPY = MODEL.replace("Slicer", "Tiler").replace("rows", "n").replace("pieces", "tiles").replace("mixed", "x")
 
+SIFTER = (Path(__file__).parents[1] / "examples" / "original" / "sifter.py").read_text("utf-8")
+
 
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
@@ -234,6 +236,8 @@ class TestAudit:
     def test_says_what_to_do_and_writes_a_report_for_each_source(
         self, pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        for repository in pair:
+            Repository(Path(repository)).commit({"sifter.py": SIFTER}, at="2024-06-01T00:00:00Z")
         other = new_repository(tmp_path / "other")
         other.commit({"sums.py": "def total(numbers):\n    return sum(numbers)\n"})
         against = ["--against", pair[0], "--against", str(other.path), "--against", pair[0] + "/.git"]

@@ -22,7 +22,7 @@ _NO_XML = str.maketrans("\ufffe\uffff", "\ufffd\ufffd")
 
 def to_graphml(report: Report) -> str:
     """The graph as GraphML: the same report gives the same text."""
-    from networkx import generate_graphml  # noqa: PLC0415  takes 0.15 s, as much as many a comparison
+    from networkx import generate_graphml  # noqa: PLC0415  loading it takes 0.15 s
 
     return "\n".join(generate_graphml(to_networkx(report))) + "\n"
 
@@ -54,7 +54,7 @@ def to_networkx(report: Report) -> nx.DiGraph:
 def _weigh(graph: nx.DiGraph, finding: Finding) -> None:
     """Put what a finding says of its match on the edge, and of each unit's best match on the node."""
     for a, b in _ends(finding):
-        if graph.has_edge(a, b):
+        if graph.has_edge(a, b) and "finding" not in graph.edges[a, b]:  # counting and strong ones come first
             explained = _text(", ".join(finding.explained_by))
             graph.edges[a, b].update(finding=finding.id, strength=finding.strength, explained_by=explained)
             for node, key in ((a, "share_a"), (b, "share_b")):
