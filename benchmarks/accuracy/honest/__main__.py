@@ -1,7 +1,8 @@
 """Compare every first hand with the second and with its copies: `python -m benchmarks.accuracy.honest`.
 
 The second hand worked from the same specification and saw none of the first hand's code (benchmarks/honest).
-Its verdict must lie below that of every copy. The README of each folder says which is which: it is left out.
+Its verdict must lie below that of every copy. The second hand's work beside a copy of the first hand's is an
+honest pair too, and compared as well. The README of each folder says which is which: it is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from detector import compare
 from detector.options import Options
 from detector.report.model import Report
 from detector.report.verdict import Weight, counts, independent, weigh
-from detector.report.wording import scale_step
+from detector.report.wording import STRENGTHS, scale_step
 from detector.snapshot import Snapshot, open_snapshot
 
 TOPICS = Path("benchmarks/honest")
@@ -26,9 +27,10 @@ _OPTIONS = Options(history=False, jobs=1)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One comparison with the first hand of a topic."""
+    """One comparison of two folders of a topic; `one` is a hand's own work."""
 
     topic: str
+    one: str
     other: str
     report: Report
     weight: Weight
@@ -39,15 +41,17 @@ class Outcome:
         return scale_step(self.report.summary.verdict)
 
 
-def outcomes() -> Iterator[Outcome]:
-    """Every topic's first hand against each other folder of the topic, the second hand first."""
+def outcomes(one: str, leaving: tuple[str, ...] = ()) -> Iterator[Outcome]:
+    """Of every topic the folder `one` against each other folder but those to leave out, by name."""
     for topic in sorted(path for path in TOPICS.iterdir() if path.is_dir()):
-        source = _without_readme(topic / SOURCE)
-        for folder in sorted(path for path in topic.iterdir() if path.is_dir() and path.name != SOURCE):
-            report = compare(source, _without_readme(folder), _OPTIONS)
-            alone = independent(finding for finding in report.findings if counts(finding))
-            shares = report.summary.share_a, report.summary.share_b
-            yield Outcome(topic.name, folder.name, report, weigh(alone, report.renames, shares))
+        source = _without_readme(topic / one)
+        for folder in sorted(path for path in topic.iterdir() if path.is_dir()):
+            if folder.name not in (one, *leaving):
+                report = compare(source, _without_readme(folder), _OPTIONS)
+                alone = independent(finding for finding in report.findings if counts(finding))
+                shares = report.summary.share_a, report.summary.share_b
+                weight = weigh(alone, report.renames, shares)
+                yield Outcome(topic.name, one, folder.name, report, weight)
 
 
 def _without_readme(folder: Path) -> Snapshot:
@@ -74,24 +78,28 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
     )
 
 
-def _separated(found: list[Outcome]) -> str:
-    """How many copies get a higher verdict than their topic's honest pair, depth by depth."""
+def _separated(found: list[Outcome], crossed: list[Outcome]) -> str:
+    """Depth by depth: copies with a higher verdict than honest pairs, and the highest of crossed pairs."""
     honest = {outcome.topic: outcome.step for outcome in found if outcome.other == HONEST}
     rows = []
     for depth in sorted({outcome.other for outcome in found} - {HONEST}):
         copies = [outcome for outcome in found if outcome.other == depth]
         above = sum(outcome.step > honest[outcome.topic] for outcome in copies)
         overall = sum(outcome.step > max(honest.values()) for outcome in copies)
-        rows.append((depth, len(copies), above, overall))
-    return table(("depth", "copies:", "above their honest pair:", "above every honest pair:"), rows)
+        highest = max(outcome.step for outcome in crossed if outcome.other == depth)
+        rows.append((depth, len(copies), above, overall, STRENGTHS[highest]))
+    heads = ("depth", "copies:", "above their honest pair:", "above every honest pair:",
+             "second hand against these copies, at most")  # fmt: skip
+    return table(heads, rows)
 
 
 def main() -> None:
     """Write the section."""
-    found = list(outcomes())
+    found = list(outcomes(SOURCE))
+    crossed = list(outcomes(HONEST, leaving=(SOURCE,)))
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:")  # fmt: skip
-    text = f"{table(heads, map(_row, found))}\n\n{_separated(found)}"
+    text = f"{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
     write_section("honest", text)
 
 

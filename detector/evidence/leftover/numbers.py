@@ -4,8 +4,8 @@ Two hands that work from one specification share the numbers it dictates, and ea
 rewrites a program has nearly the same list, nothing missing and nothing more. So what is measured is the
 shared part of what *either* side holds (Jaccard 1901), each number weighed by its rarity.
 
-How unusual a number is depends on where it stands: one function in 300 holds 0.99, but of the settings called
-`gamma` nearly every other. So a number counts as rare as it is in public functions, or as it is under a name
+How unusual a number is depends on where it stands: one function in 450 holds 0.99, but nearly every setting
+called `discount` is 0.99. So a number counts as rare as it is in public functions, or as it is under a name
 that either side gives it, whichever is less; and only for what goes beyond `LEAST_BITS`.
 """
 
