@@ -196,8 +196,8 @@ def test_large_sides_that_share_a_few_unusual_numbers_say_nothing_by_them(tmp_pa
 @pytest.mark.parametrize(
     ("bits", "share", "strength"),
     [
-        ([4.0] * 5, 0.65, "moderate"),
-        ([4.0] * 5, 0.64, "weak"),
+        ([4.0] * 5, 0.7, "moderate"),
+        ([4.0] * 5, 0.69, "weak"),
         ([2.9] * 5, 1.0, "weak"),
         ([5.0] * 4, 1.0, "weak"),
         ([4.0] * 5, 0.29, "none"),

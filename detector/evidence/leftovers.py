@@ -280,7 +280,7 @@ def prose_strength(number: int, share: float, spread: float) -> Strength:
 
 def constant_strength(bits: Collection[float], share: float) -> Strength:
     """The scale for constants, which only corroborate; `share` is of the bits that either side has."""
-    if len(bits) >= 5 and sum(bits) >= 15 and share >= 0.65:
+    if len(bits) >= 5 and sum(bits) >= 15 and share >= 0.7:
         return "moderate"
     return "weak" if share >= 0.3 or max(bits, default=0) >= 8 else "none"
 

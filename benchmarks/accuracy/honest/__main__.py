@@ -13,6 +13,8 @@ from pathlib import Path
 
 from benchmarks.accuracy.page import table, write_section
 from detector import compare
+from detector.evidence.leftover.numbers import Common, common_numbers
+from detector.evidence.words import read_words
 from detector.options import Options
 from detector.report.model import Report
 from detector.report.verdict import Weight, counts, independent, weigh
@@ -34,6 +36,7 @@ class Outcome:
     other: str
     report: Report
     weight: Weight
+    numbers: Common
 
     @property
     def step(self) -> int:
@@ -45,13 +48,16 @@ def outcomes(one: str, leaving: tuple[str, ...] = ()) -> Iterator[Outcome]:
     """Of every topic the folder `one` against each other folder but those to leave out, by name."""
     for topic in sorted(path for path in TOPICS.iterdir() if path.is_dir()):
         source = _without_readme(topic / one)
+        words = read_words(source, "")[0]
         for folder in sorted(path for path in topic.iterdir() if path.is_dir()):
             if folder.name not in (one, *leaving):
-                report = compare(source, _without_readme(folder), _OPTIONS)
+                other = _without_readme(folder)
+                report = compare(source, other, _OPTIONS)
                 alone = independent(finding for finding in report.findings if counts(finding))
                 shares = report.summary.share_a, report.summary.share_b
                 weight = weigh(alone, report.renames, shares)
-                yield Outcome(topic.name, one, folder.name, report, weight)
+                numbers = common_numbers(words, read_words(other, "")[0], ())
+                yield Outcome(topic.name, one, folder.name, report, weight, numbers)
 
 
 def _without_readme(folder: Path) -> Snapshot:
@@ -75,6 +81,9 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         f"{summary.share_a:.0%}",
         f"{summary.share_b:.0%}",
         f"{weight.consistency:.0%}",
+        len(outcome.numbers.bits),
+        f"{sum(outcome.numbers.bits.values()):.0f}",
+        f"{outcome.numbers.share:.0%}",
     )
 
 
@@ -98,7 +107,8 @@ def main() -> None:
     found = list(outcomes(SOURCE))
     crossed = list(outcomes(HONEST, leaving=(SOURCE,)))
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
-             "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:")  # fmt: skip
+             "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
+             "constants:", "their bits:", "of all:")  # fmt: skip
     text = f"{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
     write_section("honest", text)
 
