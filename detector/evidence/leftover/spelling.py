@@ -51,8 +51,13 @@ def _intended(word: str) -> str:
         return ""
     intended = next(other for other in common_words() if _is_one_slip(word, other))
     same_ends = word[0] == intended[0] and word[-1] == intended[-1]
-    is_other_spelling = word.replace("s", "z") == intended.replace("s", "z")
-    return intended if same_ends and intended.isalpha() and not is_other_spelling else ""
+    is_mistake = same_ends and intended.isalpha() and _american(word) != _american(intended)
+    return intended if is_mistake else ""
+
+
+def _american(word: str) -> str:
+    """One spelling for the British and the American one: the dictionary is American for the most part."""
+    return word.replace("s", "z").replace("our", "or").replace("tre", "ter").replace("ll", "l")
 
 
 def _is_one_slip(word: str, other: str) -> bool:
