@@ -76,7 +76,7 @@ def test_messages_and_prompts_survive_rewrapping(tmp_path: Path) -> None:
 
 
 def test_other_forms_of_a_word_are_no_mistakes(tmp_path: Path) -> None:
-    code = "# normalise the embeddings and initialise colours, colour, behaviour and centre, doesnt matter\nx = 1\n"
+    code = "# normalise the colours, the behaviour and the colour of the centre, doesnt matter\nx = 1\n"
     assert "misspelling" not in kinds(compare(tmp_path, {"a.py": code}, {"b.py": code}))
 
 
