@@ -137,11 +137,16 @@ def _jointly(weights: Mapping[Pair, float], a: Side, b: Side) -> list[Pair]:
 
 
 def _heaviest(weighed: dict[Pair, float], a: Side, b: Side) -> list[Pair]:
-    """Greedy one-to-one choice; ties go to equal names, then to the order of the text."""
-    ranked = sorted(
-        weighed,
-        key=lambda pair: (-weighed[pair], a.units[pair[0]].unit.name != b.units[pair[1]].unit.name, pair),
-    )
+    """Greedy one-to-one choice; ties go to the smaller units (a caller holds its pieces, and is not one of
+    them), then to equal names, then to the order of the text.
+    """
+    size_a, size_b = a.bags.sizes.tolist(), b.bags.sizes.tolist()
+
+    def rank(pair: Pair) -> tuple[float, int, bool, Pair]:
+        same_name = a.units[pair[0]].unit.name == b.units[pair[1]].unit.name
+        return -weighed[pair], size_a[pair[0]] + size_b[pair[1]], not same_name, pair
+
+    ranked = sorted(weighed, key=rank)
     taken_a: set[int] = set()
     taken_b: set[int] = set()
     chosen = []
