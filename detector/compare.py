@@ -14,6 +14,7 @@ from detector.errors import UncribError
 from detector.evidence.finding import Evidence
 from detector.evidence.registry import BESIDE, INDEPENDENT, Context, chosen, finder
 from detector.options import Options
+from detector.phase import phase
 from detector.report.model import Report
 from detector.snapshot import open_snapshot
 from detector.snapshot.model import KEPT_BLOB, File, Notice, Snapshot
@@ -46,21 +47,19 @@ def compare(
     """
     options = options or Options()
     names = chosen(options)
-    started = time.perf_counter()
-    first, second, *upstreams = _opened((a, b, *options.upstream), options, progress)
-    _log.info("open: %.2f s", time.perf_counter() - started)
+    with phase("open"):
+        first, second, *upstreams = _opened((a, b, *options.upstream), options, progress)
     context = Context(options, tuple(upstreams), progress=progress)
     evidence = _independent([name for name in names if name in INDEPENDENT], first, second, context)
     for at, name in enumerate(names):
         if name not in evidence:
             earlier = {each: evidence[each] for each in names[:at]}
             evidence[name] = _found(name, first, second, replace(context, earlier=earlier))
-    started = time.perf_counter()
-    from detector.report.assemble import assemble  # noqa: PLC0415  keeps `uncrib --help` quick
+    with phase("report"):
+        from detector.report.assemble import assemble  # noqa: PLC0415  keeps `uncrib --help` quick
 
-    report = assemble(first, second, upstreams, {name: evidence[name] for name in names}, options)
-    _log.info("report: %.2f s", time.perf_counter() - started)
-    return report
+        found = {name: evidence[name] for name in names}
+        return assemble(first, second, upstreams, found, options)
 
 
 def _opened(sources: Sequence[str | Snapshot], options: Options, progress: Progress) -> list[Snapshot]:

@@ -5,7 +5,8 @@
 For each pair: the command runs as a user runs it (a fresh process, `--no-history`, all processors), three
 times; the quickest run counts. The yardstick is one process that parses every Python file of both sides
 once. The target is `4 x parse + 1 s` and 500 MB. Evidence classes run at the same time, so phases add up to
-more than the whole. On a busy machine compare the processor seconds.
+more than the whole; those of the code class (fingerprint, weigh, match, explain, find) are a part of its own.
+On a busy machine compare the processor seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from detector.unit.tree import language
 _RUNS = 3
 _BESIDE = INDEPENDENT - {"code"}
 """phases that run in a process beside `code`: their seconds are no part of the whole's"""
+_WEIGHING = {"weigh", "explain"}
+"""phases in which what is common is weighed: bits, shared terms, commons, what explains a match"""
 _PHASE = re.compile(r"^(\w+): ([\d.]+) s", re.MULTILINE)
 
 
@@ -89,6 +92,10 @@ def main(sources: list[str]) -> None:
         print(f"{'phase':12} {'seconds':>8} {'x parse':>8}")
         for name, took in (*best.phases, ("processor", best.processor), ("whole", best.seconds)):
             print(f"{name:12} {took:8.2f} {took / parse:8.1f}")
+        weighing = sum(took for name, took in best.phases if name in _WEIGHING)
+        print(
+            f"weighing: {weighing:.2f} s, {weighing / (best.seconds - weighing):.1%} of the rest of the whole"
+        )
         allowed = 4 * parse + 1
         print(f"parse {parse:.3f} s; target 4 x parse + 1 s = {allowed:.2f} s: "
               f"{'met' if best.seconds <= allowed else 'missed'}; peak {best.peak:.0f} MB\n")  # fmt: skip

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Annotated
 import typer
 
 from detector.errors import UncribError
+from detector.phase import phase
 from detector.report.model import Report
 
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")]
@@ -27,8 +26,6 @@ Graph = Annotated[
 Pdf = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write it as PDF, where a Chromium is installed.")
 ]
-
-_log = logging.getLogger(__name__)
 
 _RENDERERS = {
     "html": ("detector.report.html", "to_html"),
@@ -72,9 +69,8 @@ def _check(form: str, path: Path) -> None:
 def write(report: Report, outputs: Mapping[str, str]) -> None:
     """Render and write each output, in the order of the mapping."""
     for form, file in outputs.items():
-        started = time.perf_counter()
-        _write(report, form, file)
-        _log.info("%s: %.2f s", form, time.perf_counter() - started)
+        with phase(form):
+            _write(report, form, file)
 
 
 def _write(report: Report, form: str, file: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +39,7 @@ from detector.match.relation import relations
 from detector.match.rename import Votes, rename_map, together, votes
 from detector.match.side import Side
 from detector.match.significance import Significance
+from detector.phase import phase
 from detector.snapshot.model import Notice, Snapshot
 from detector.unit.source import read_source
 
@@ -67,28 +69,28 @@ class Comparison:
 
 def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     """Compare the Python code of two snapshots."""
-    background = Background.open()
-    sides = fingerprint_snapshots([a, b, *context.upstreams], context.options.jobs, context.progress)
-    prints_a, prints_b, *upstreams = sides
+    with phase("fingerprint"):
+        sides = fingerprint_snapshots([a, b, *context.upstreams], context.options.jobs, context.progress)
+        prints_a, prints_b, *upstreams = sides
     context.progress("match", 0, 1)
-    side_a, side_b = _side(prints_a, background), _side(prints_b, background)
-    common, pairs = Common.of(side_a.bags, side_b.bags), candidates(side_a.bags, side_b.bags)
-    held = [
-        (upstream.label, bags(prints.fingerprints, background.bits))
-        for upstream, prints in zip(context.upstreams, upstreams, strict=True)
-    ]
-    explanations = Explanations.of(common, held, background)
-    test = Significance(common, law(), context.options.threshold, explanations.public)
-    matches = correspond(side_a, side_b, pairs, test)
-    compared = Comparison(
-        side_a,
-        side_b,
-        _texts(a, side_a, matches, "a"),
-        _texts(b, side_b, matches, "b"),
-        background,
-        common,
-    )
-    findings, cast = _findings(compared, matches, explanations)
+    with phase("weigh"):
+        background = Background.open()
+        side_a, side_b = _side(prints_a, background), _side(prints_b, background)
+        common = Common.of(side_a.bags, side_b.bags)
+        held = [
+            (upstream.label, bags(prints.fingerprints, background.bits))
+            for upstream, prints in zip(context.upstreams, upstreams, strict=True)
+        ]
+        explanations = Explanations.of(common, held, background)
+    with phase("match"):
+        test = Significance(common, law(), context.options.threshold, explanations.public)
+        matches = correspond(side_a, side_b, candidates(side_a.bags, side_b.bags), test)
+    with phase("explain"):
+        explained = explanations.of_matches(matches.matches)
+    texts = _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b")
+    compared = Comparison(side_a, side_b, *texts, background, common)
+    with phase("find"):
+        findings, cast = _findings(compared, matches, explained)
     renames = _named(rename_map(together(cast)), compared, matches)
     context.progress("match", 1, 1)
     return Evidence(
@@ -125,10 +127,9 @@ def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict
 
 
 def _findings(
-    compared: Comparison, matches: Matches, explanations: Explanations
+    compared: Comparison, matches: Matches, explained: Sequence[tuple[str, ...]]
 ) -> tuple[list[Finding], list[Votes]]:
     """One finding for each main match with the parts that belong to it."""
-    explained = explanations.of_matches(matches.matches)
     found: list[Finding] = []
     all_votes: list[Votes] = []
     for match, reasons in zip(matches.matches, explained, strict=True):
