@@ -1,4 +1,4 @@
-"""Measures of the comparison with other tools, and how file scores become scores of submissions."""
+"""Measures of the comparison with other tools, and how what a tool says becomes scores of pairs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from git_factory import new_repository
 
 from benchmarks.accuracy.peers.measures import area, first, recall_without_false
-from benchmarks.accuracy.peers.tools import Tool, ToolError, run
-from benchmarks.accuracy.peers.work import alone
+from benchmarks.accuracy.peers.running import run
+from benchmarks.accuracy.peers.scores import pair_scores
+from benchmarks.accuracy.peers.tools import Tool, ToolError
+from benchmarks.accuracy.peers.work import Work, alone, repository_work
 
 TRUE = {("a", "A"), ("b", "B")}
 
@@ -39,14 +42,45 @@ def test_a_function_stands_alone_with_the_imports_it_uses() -> None:
     )
 
 
-def test_file_scores_are_weighed_by_size_and_the_larger_side_counts(tmp_path: Path) -> None:
-    for name, size in (("left/a/x.py", 30), ("left/a/y.py", 10), ("right/A/z.py", 10)):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("#" * size)
-    rows = [[str(tmp_path / "left/a/x.py"), str(tmp_path / "right/A/z.py"), 0.5, 0.2]]
-    done = run(_writing({"files": rows}), tmp_path)
+def test_a_pair_of_which_it_is_not_known_does_not_count(tmp_path: Path) -> None:
+    work = Work("", tmp_path, frozenset({("a", "A")}), frozenset({("a", "B")}))
+    assert work.counted({("a", "A"): 1.0, ("a", "B"): 2.0, ("a", "C"): 3.0}) == {
+        ("a", "A"): 1.0,
+        ("a", "B"): 2.0,
+    }
+
+
+def test_single_files_have_the_similarity_that_the_tool_gives_them(tmp_path: Path) -> None:
+    files = _files(tmp_path, {"left/a/x.py": 30, "right/A/z.py": 10})
+    done = run(_writing([[*files, 0.4, 0.5, 0.2]]), tmp_path)
+    assert done.scores == {("a", "A"): 0.4}
+
+
+def test_repositories_are_weighed_file_by_file_by_size_and_the_larger_side_counts(tmp_path: Path) -> None:
+    x, _, z = _files(tmp_path, {"left/a/deep/x.py": 30, "left/a/y.py": 10, "right/A/z.py": 10})
+    done = run(_writing([[x, z, 0.4, 0.5, 0.2]]), tmp_path, whole=True)
     assert done.scores == {("a", "A"): pytest.approx(0.5 * 30 / 40)}
-    assert done.seconds > 0 and done.megabytes > 1
+
+
+def test_jplag_says_sides_by_folder_and_compares_the_left_ones_among_themselves(tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "results.csv").write_text(
+        "submissionName1,submissionName2,averageSimilarity,maxSimilarity\n"
+        "right/A,left/z,0.25,0.5\nleft/a,left/z,1.0,1.0\n"
+    )
+    out = tmp_path / "scores.json"
+    assert pair_scores(out, tmp_path, whole=False) == {("z", "A"): 0.25}
+    assert pair_scores(out, tmp_path, whole=True) == {("z", "A"): 0.5}
+
+
+def test_time_and_memory_are_those_of_all_processes_together(tmp_path: Path) -> None:
+    inner = "import time; held = bytearray(b'x') * 60_000_000; time.sleep(1)"
+    outer = f"import subprocess, sys; p = [sys.executable, '-c', {inner!r}]; a = subprocess.Popen(p); " + (
+        "b = subprocess.Popen(p); a.wait(); b.wait(); open(sys.argv[1], 'w').write('{\"files\": []}')"
+    )
+    done = run(Tool("two", lambda folder, out, whole: [sys.executable, "-c", outer, str(out)]), tmp_path)
+    assert done.megabytes > 115 and done.seconds > 1
+    assert 0 < done.processor < done.seconds * 2
 
 
 def test_a_tool_that_fails_says_why(tmp_path: Path) -> None:
@@ -55,6 +89,27 @@ def test_a_tool_that_fails_says_why(tmp_path: Path) -> None:
         run(failing, tmp_path)
 
 
-def _writing(found: object) -> Tool:
-    program = f"import sys; open(sys.argv[1], 'w').write({json.dumps(found)!r})"
+def test_a_repository_is_exported_under_its_own_paths(tmp_path: Path) -> None:
+    for name, text in (("copy", "x = 1\n"), ("first", "y = 2\n")):
+        repository = new_repository(tmp_path / "mirror" / f"me+{name}" / "repo")
+        repository.commit({"package/code.py": text, "README.md": "no code"})
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text(
+        json.dumps({"derived": [{"a": "me/first@HEAD", "b": "me/copy@HEAD"}], "independent": []})
+    )
+    work = repository_work(pairs, tmp_path / "mirror", tmp_path / "work")
+    assert work.true == {("me+copy", "me+first")}
+    written = sorted(str(path.relative_to(work.folder)) for path in work.folder.rglob("*") if path.is_file())
+    assert written == ["left/me+copy/package/code.py", "right/me+first/package/code.py"]
+
+
+def _files(folder: Path, sizes: dict[str, int]) -> list[str]:
+    for name, size in sizes.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("#" * size)
+    return [str(folder / name) for name in sizes]
+
+
+def _writing(rows: list[list[object]]) -> Tool:
+    program = f"import sys; open(sys.argv[1], 'w').write({json.dumps({'files': rows})!r})"
     return Tool("fixed", lambda folder, out, whole: [sys.executable, "-c", program, str(out)])

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from benchmarks.accuracy.copied.marks import Marks, marks
 from benchmarks.accuracy.copied.recall import SIZES, Result, results
 from benchmarks.accuracy.copied.sample import JUDGEMENTS, Sampled, sampled, side_by_side
 from benchmarks.accuracy.library import CACHE, side, sources
 from benchmarks.accuracy.page import share, table, write_section
+from detector.match.correspondence import Basis
 
 SAMPLE = 200
+NOT_READ = "not read"
 LEAST = 4
 """statements of the pairs that the target speaks of"""
 
@@ -46,9 +49,13 @@ def _recall(found: Sequence[Result], units: int) -> str:
 
 
 def _precision(chosen: Sequence[Sampled]) -> str:
-    counts = Counter(finding.judgement for finding in chosen)
-    rows = [(judgement, counts[judgement]) for judgement in JUDGEMENTS]
-    return table(("judgement", "findings:"), [*rows, ("not read", counts[""])])
+    counts = Counter((finding.judgement or NOT_READ, finding.basis) for finding in chosen)
+    bases = get_args(Basis)
+    rows = []
+    for judgement in (*JUDGEMENTS, NOT_READ):
+        here = [counts[judgement, basis] for basis in bases]
+        rows.append((judgement, sum(here), *here))
+    return table(("judgement", "findings:", *(f"E of the {basis}:" for basis in bases)), rows)
 
 
 def _missed(read: Marks, found: Sequence[Result]) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.accuracy.ladder.sample import CACHE as LADDER
-from benchmarks.accuracy.page import PAGE, table, write_section
-from benchmarks.accuracy.peers.measures import Pair, area, first, recall_without_false
-from benchmarks.accuracy.peers.tools import Run, Tool, ToolError, dolos, jplag, python_tool, run, uncrib
+from benchmarks.accuracy.page import PAGE, write_section
+from benchmarks.accuracy.peers.running import Run, run
+from benchmarks.accuracy.peers.tables import Outcome, function_table, machine, repository_table, score_table
+from benchmarks.accuracy.peers.tools import Tool, ToolError, dolos, jplag, python_tool, uncrib
 from benchmarks.accuracy.peers.work import Work, function_work, repository_work
 
 HOME = Path("benchmarks/.cache/peers")
@@ -26,19 +27,20 @@ def main() -> None:
     options.home.mkdir(parents=True, exist_ok=True)
     tools, left_out = _tools(options)
     works = list(function_work(options.functions, options.decoys, options.packages, options.home / "work"))
+    outcomes = _outcomes(tools, works, left_out)
+    right = len(list((works[0].folder / "right").iterdir())) - len(works[0].true)
     text = [
-        f"{options.functions} functions of 6 or more statements, laundered, each in a file of its own below"
-        f" the imports that it uses, against the {options.functions} originals and {options.decoys} functions"
-        " of other packages; all tools as they come. Cells: found before the first false report / right one"
-        " first / area under precision and recall.",
-        _functions(tools, works, left_out),
+        f"{len(works[0].true)} functions against their originals and {right} functions of other packages."
+        f" {machine()}.",
+        function_table(outcomes, works),
     ]
     if options.pairs:
-        pairs = list(repository_work(options.pairs, options.mirror, options.home / "work"))
+        work = repository_work(options.pairs, options.mirror, options.home / "work")
+        outcomes = _outcomes(tools, [work], left_out)
         text += [
-            f"{sum(derived for _, derived in pairs)} derived and {sum(not derived for _, derived in pairs)}"
-            " independent pairs of repositories: derived pairs that score above every independent one.",
-            _repositories(tools, pairs, left_out),
+            f"{len(work.true)} derived and {len(work.false)} independent pairs of repositories.",
+            repository_table(outcomes, work),
+            score_table(outcomes, work),
         ]
     text += [f"Left out: {reason}." for reason in left_out]
     write_section("peers", "\n\n".join(text), options.page)
@@ -76,44 +78,24 @@ def _tools(options: argparse.Namespace) -> tuple[list[Tool], list[str]]:
     return found, left_out
 
 
-def _functions(tools: list[Tool], works: list[Work], left_out: list[str]) -> str:
-    rows = []
+def _outcomes(tools: list[Tool], works: list[Work], left_out: list[str]) -> list[Outcome]:
+    """Run every tool on every work; what did not finish is added to what is left out."""
+    outcomes = []
     for tool in tools:
-        try:
-            runs = [run(tool, work.folder) for work in works]
-        except ToolError as error:
-            left_out.append(f"{tool.name} on functions ({error})")
-            continue
-        rows.append([tool.name, *map(_cell, runs, works), *_cost(runs)])
-        print(rows[-1], flush=True)
-    return table(["tool", *(work.name for work in works), "time:", "memory:"], rows)
-
-
-def _cell(done: Run, work: Work) -> str:
-    shares = (measure(done.scores, work.true) for measure in (recall_without_false, first))
-    return f"{' / '.join(f'{100 * share:.0f} %' for share in shares)} / {area(done.scores, work.true):.2f}"
-
-
-def _repositories(tools: list[Tool], pairs: list[tuple[Work, bool]], left_out: list[str]) -> str:
-    rows = []
-    for tool in tools:
-        runs, scores, lost = [], {}, []
-        for work, _ in pairs:
+        runs: list[Run | None] = []
+        for work in works:
             try:
-                runs.append(run(tool, work.folder, whole=True))
-                scores[work.name, ""] = max(runs[-1].scores.values(), default=0.0)
+                runs.append(run(tool, work.folder, work.whole))
             except ToolError as error:
-                lost.append(f"{tool.name} on {work.name} ({error})")
-        left_out += lost
-        true: set[Pair] = {(work.name, "") for work, derived in pairs if derived}
-        recalled = recall_without_false(scores, true)
-        rows.append([tool.name, f"{100 * recalled:.0f} %", f"{area(scores, true):.2f}", *_cost(runs)])
-        print(rows[-1], {name: round(score, 3) for (name, _), score in scores.items()}, flush=True)
-    return table(["tool", "recall:", "area:", "time:", "memory:"], rows)
+                left_out.append(f"{tool.name} on {work.name} ({error})")
+                runs.append(None)
+            print(f"{tool.name}, {work.name}: {_spent(runs[-1])}", flush=True)
+        outcomes.append(Outcome(tool.name, tuple(runs)))
+    return outcomes
 
 
-def _cost(runs: list[Run]) -> tuple[str, str]:
-    return f"{sum(r.seconds for r in runs):.0f} s", f"{max((r.megabytes for r in runs), default=0):.0f} MB"
+def _spent(done: Run | None) -> str:
+    return f"{done.seconds:.1f} s" if done else "not finished"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import ast
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from benchmarks.accuracy.ladder.laundry import LEVELS, laundered
 from benchmarks.accuracy.ladder.sample import CACHE, HAYSTACK, SEARCHED, Program, program, requirements
@@ -24,47 +24,55 @@ _SEED = 5
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A folder with submissions left/NAME/*.py and right/NAME/*.py, and the pairs of names to find."""
+    """A folder with submissions left/NAME/**/*.py and right/NAME/**/*.py, and the pairs of names to find.
+
+    All other pairs are `false`, but for those of which it is not known. If `whole`, each submission is a
+    repository, else one file.
+    """
 
     name: str
     folder: Path
     true: frozenset[Pair]
+    false: frozenset[Pair]
+    whole: bool = False
+
+    def counted(self, scores: Mapping[Pair, float]) -> dict[Pair, float]:
+        """The scores of pairs of which it is known."""
+        return {pair: score for pair, score in scores.items() if pair in self.true or pair in self.false}
 
 
 def function_work(count: int, decoys: int, packages: Path, folder: Path) -> Iterator[Work]:
     """For each level of the ladder: laundered functions left, the originals among decoys right.
 
-    Every function stands in a file of its own, below the imports that it uses.
+    Every function stands in a file of its own, below the imports that it uses. Of two functions of one
+    package it is not known: they may hold the same code, and a laundered one may hold the other inlined.
     """
-    found = [
-        (source, f.path, f.name)
-        for source in _programs(SEARCHED, packages)
-        for f in source.functions
-        if f.statements >= FEWEST_STATEMENTS
-    ]
-    others = [
-        (source, f.path, f.name)
-        for source in _programs(HAYSTACK, packages)
-        for f in source.functions
-        if f.statements >= FEWEST_STATEMENTS
-    ]
-    random.Random(_SEED).shuffle(found)
-    random.Random(_SEED).shuffle(others)
-    chosen = found[:count]
+    chosen, others = _functions(SEARCHED, packages)[:count], _functions(HAYSTACK, packages)[:decoys]
     right = {f"o{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(chosen)}
-    right |= {f"x{at:04}": alone(s.files[p], [name]) for at, (s, p, name) in enumerate(others[:decoys])}
+    right |= {f"x{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(others)}
+    true = frozenset((f"c{at:04}", f"o{at:04}") for at in range(len(chosen)))
+    false = {(f"c{at:04}", f"x{to:04}") for at in range(len(chosen)) for to in range(len(others))}
+    for at, (here, _, _) in enumerate(chosen):
+        false |= {(f"c{at:04}", f"o{to:04}") for to, (there, _, _) in enumerate(chosen) if there is not here}
     for level, label in enumerate(LEVELS, 1):
         left = {}
         for at, (source, path, name) in enumerate(chosen):
             copy = laundered(source.files, source.name, CACHE / "laundered")[level - 1]
             left[f"c{at:04}"] = alone(copy.files[path], copy.units(path, name))
-        true = frozenset((f"c{at:04}", f"o{at:04}") for at in range(len(chosen)))
-        yield Work(f"{level} {label}", _written(folder / f"level-{level}", left, right), true)
+        place = _written(folder / f"level-{level}", left, right)
+        yield Work(f"{level} {label}", place, true, frozenset(false))
 
 
-def _programs(label: str, packages: Path) -> Iterator[Program]:
-    for requirement in requirements(label):
-        yield program(requirement, BYTES, packages)
+def _functions(label: str, packages: Path) -> list[tuple[Program, str, str]]:
+    """Functions that are long enough, of all packages with a label, by lot."""
+    found = [
+        (source, function.path, function.name)
+        for source in (program(requirement, BYTES, packages) for requirement in requirements(label))
+        for function in source.functions
+        if function.statements >= FEWEST_STATEMENTS
+    ]
+    random.Random(_SEED).shuffle(found)
+    return found
 
 
 def alone(text: str, names: list[str]) -> str:
@@ -96,28 +104,38 @@ def _written(folder: Path, left: dict[str, str], right: dict[str, str]) -> Path:
     return folder
 
 
-def repository_work(pairs: Path, mirror: Path | None, folder: Path) -> Iterator[tuple[Work, bool]]:
-    """For each pair of a JSON file with lists `derived` and `independent`: a work of one pair, and whether
-    it is derived. Repositories are read from MIRROR/owner+name/repo where that exists, else from GitHub.
+def repository_work(pairs: Path, mirror: Path | None, folder: Path) -> Work:
+    """All repositories of a JSON file with lists `derived` and `independent` of {a, b}: b left, a right.
+
+    Of pairs that the file does not list it is not known. Repositories are read from MIRROR/owner+name/repo
+    where that exists, else from GitHub. Raises UncribError where one cannot be read.
     """
     known = json.loads(pairs.read_text("utf-8"))
-    for relation in ("derived", "independent"):
-        for at, pair in enumerate(known[relation]):
-            place = folder / f"{relation}-{at}"
-            shutil.rmtree(place, ignore_errors=True)
-            for side, source in (("left", pair["a"]), ("right", pair["b"])):
-                _export(source, mirror, place / side / side)
-            name = " / ".join(pair[side].partition("@")[0] for side in ("a", "b"))
-            yield Work(name, place, frozenset({("left", "right")})), relation == "derived"
+    place = folder / "repositories"
+    shutil.rmtree(place, ignore_errors=True)
+    derived, independent = (
+        frozenset(
+            (_exported(pair["b"], mirror, place / "left"), _exported(pair["a"], mirror, place / "right"))
+            for pair in known[relation]
+        )
+        for relation in ("derived", "independent")
+    )
+    return Work("repositories", place, derived, independent, whole=True)
 
 
-def _export(source: str, mirror: Path | None, folder: Path) -> None:
-    """Write a repository's Python files, as data, under safe names."""
+def _exported(source: str, mirror: Path | None, folder: Path) -> str:
+    """Write a repository's Python files, as data, into a folder of its own; return the folder's name."""
     name, _, revision = source.partition("@")
     kept = mirror / name.replace("/", "+") / "repo" if mirror else None
-    place = kept if kept and kept.exists() else name
-    snapshot = open_snapshot(f"{place}@{revision}", Options(history=False))
-    paths = [file.path for file in snapshot.files if file.path.endswith(".py")]
-    folder.mkdir(parents=True)
+    snapshot = open_snapshot(f"{kept if kept and kept.exists() else name}@{revision}", Options(history=False))
+    place = folder / name.replace("/", "+")
+    paths = [file.path for file in snapshot.files if file.path.endswith(".py") and _is_safe(file.path)]
     for path, content in snapshot.read(paths).items():
-        (folder / path.replace("/", "__")[-200:]).write_bytes(content)
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(content)
+    return place.name
+
+
+def _is_safe(path: str) -> bool:
+    """Whether a path of a repository stays within the folder that it is written into."""
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts

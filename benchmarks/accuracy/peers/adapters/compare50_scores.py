@@ -1,4 +1,4 @@
-"""Scores by compare50, with its default pass `structure`: `python compare50_scores.py FOLDER OUT`."""
+"""Scores by compare50's `structure`, the pass that it ranks by: `python compare50_scores.py FOLDER OUT`."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from compare50._api import progress_bar
 from compare50._data import Preprocessor
 
 PAIRS = 10_000_000
+LARGEST = 2**20
+"""bytes of the largest file that its command takes by default"""
 
 
 def main(folder: Path, out: Path) -> None:
@@ -18,7 +20,7 @@ def main(folder: Path, out: Path) -> None:
         [
             Submission(
                 path,
-                [str(file.relative_to(path)) for file in sorted(path.rglob("*.py"))],
+                [str(file.relative_to(path)) for file in sorted(path.rglob("*.py")) if taken(file)],
                 preprocessor=Preprocessor(chosen.preprocessors),
                 is_archive=side == "right",
             )
@@ -34,6 +36,15 @@ def main(folder: Path, out: Path) -> None:
         if len(sides) == 2:
             rows.append([sides["left"], sides["right"], float(score.score)])
     out.write_text(json.dumps({"submissions": rows}), encoding="utf-8")
+
+
+def taken(file: Path) -> bool:
+    """Whether compare50's command would compare a file."""
+    try:
+        file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return file.stat().st_size <= LARGEST
 
 
 if __name__ == "__main__":

@@ -1,29 +1,25 @@
-"""Scores by copydetect, at its default thresholds: `python copydetect_scores.py FOLDER OUT`."""
+"""Scores by copydetect, with its defaults: `python copydetect_scores.py FOLDER OUT`."""
 
 import json
 import sys
 from pathlib import Path
 
-from copydetect import CodeFingerprint, compare_files
-
-NOISE, GUARANTEE = 25, 30
+from copydetect import CopyDetector
 
 
 def main(folder: Path, out: Path) -> None:
-    """Compare every file of `left` with every file of `right`."""
-    left, right = (
-        [
-            CodeFingerprint(str(path), k=NOISE, win_size=GUARANTEE - NOISE + 1)
-            for path in sorted((folder / side).rglob("*.py"))
-        ]
-        for side in ("left", "right")
+    """Compare every file of `left` with every file of `right`; the similarity is the left one's share,
+    by which copydetect sorts its report.
+    """
+    detector = CopyDetector(
+        test_dirs=[str(folder / "left")], ref_dirs=[str(folder / "right")], extensions=["py"], silent=True
     )
+    detector.run()
     rows = []
-    for a in left:
-        for b in right:
-            _, (share_a, share_b), _ = compare_files(a, b)
-            if share_a or share_b:
-                rows.append([a.filename, b.filename, float(share_a), float(share_b)])
+    for left, shares in zip(detector.test_files, detector.similarity_matrix, strict=True):
+        for right, (share_left, share_right) in zip(detector.ref_files, shares, strict=True):
+            if share_left > 0 or share_right > 0:
+                rows.append([left, right, float(share_left), float(share_left), float(share_right)])
     out.write_text(json.dumps({"files": rows}), encoding="utf-8")
 
 

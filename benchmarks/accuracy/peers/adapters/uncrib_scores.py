@@ -1,7 +1,7 @@
 """Scores by Uncrib: `python -m benchmarks.accuracy.peers.adapters.uncrib_scores FOLDER OUT [--whole]`.
 
-A submission's score is the most bits of any of its units with any of the other's; with `--whole`, the bits
-of the whole report on the two folders.
+A submission's score is the most bits of any of its units with any of the other's; with `--whole`, the part
+that the report on the two folders says is covered of the side that is covered more.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ def main(folder: Path, out: Path, whole: bool) -> None:
 
 
 def _reports(folder: Path) -> list[tuple[str, str, float]]:
-    return [
-        (a.name, b.name, compare(str(a), str(b), Options(history=False, only=("code",))).summary.bits)
-        for a in sorted((folder / "left").iterdir())
-        for b in sorted((folder / "right").iterdir())
-    ]
+    rows = []
+    for left in sorted((folder / "left").iterdir()):
+        for right in sorted((folder / "right").iterdir()):
+            summary = compare(str(right), str(left), Options(history=False)).summary
+            rows.append((left.name, right.name, max(summary.share_a, summary.share_b)))
+    return rows
 
 
 def _units(folder: Path) -> list[tuple[str, str, float]]:
