@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from git_factory import new_repository
 
 from benchmarks.accuracy.peers.measures import area, first, recall_without_false
+from benchmarks.accuracy.peers.record import recorded
 from benchmarks.accuracy.peers.running import run
 from benchmarks.accuracy.peers.scores import pair_scores
 from benchmarks.accuracy.peers.tools import Tool, ToolError
@@ -94,13 +96,28 @@ def test_a_repository_is_exported_under_its_own_paths(tmp_path: Path) -> None:
         repository = new_repository(tmp_path / "mirror" / f"me+{name}" / "repo")
         repository.commit({"package/code.py": text, "README.md": "no code"})
     pairs = tmp_path / "pairs.json"
-    pairs.write_text(
-        json.dumps({"derived": [{"a": "me/first@HEAD", "b": "me/copy@HEAD"}], "independent": []})
+    derived, gone = (
+        {"a": "me/first@HEAD", "b": "me/copy@HEAD"},
+        {"a": "me/first@0123456", "b": "me/copy@HEAD"},
     )
-    work = repository_work(pairs, tmp_path / "mirror", tmp_path / "work")
-    assert work.true == {("me+copy", "me+first")}
+    pairs.write_text(json.dumps({"derived": [derived], "independent": [gone]}))
+    left_out: list[str] = []
+    work = repository_work(pairs, tmp_path / "mirror", tmp_path / "work", left_out)
+    assert work.true == {("me+copy", "me+first")} and not work.false
+    assert len(left_out) == 1 and "me/first@0123456" in left_out[0]
     written = sorted(str(path.relative_to(work.folder)) for path in work.folder.rglob("*") if path.is_file())
     assert written == ["left/me+copy/package/code.py", "right/me+first/package/code.py"]
+
+
+def test_what_was_done_is_not_done_again_until_files_or_code_change(tmp_path: Path) -> None:
+    work = Work("", tmp_path, frozenset(), frozenset())
+    x, z = _files(tmp_path, {"left/a/x.py": 30, "right/A/z.py": 10})
+    first = recorded(_writing([[x, z, 0.4, 0.5, 0.2]]), work, tmp_path / "runs")
+    other = _writing([[x, z, 0.7, 0.5, 0.2]])
+    assert recorded(other, work, tmp_path / "runs") == first
+    assert recorded(replace(other, code="new"), work, tmp_path / "runs").scores == {("a", "A"): 0.7}
+    Path(x).write_text("pass")
+    assert recorded(other, work, tmp_path / "runs").scores == {("a", "A"): 0.7}
 
 
 def _files(folder: Path, sizes: dict[str, int]) -> list[str]:

@@ -16,7 +16,7 @@ from benchmarks.accuracy.peers.measures import Pair
 from benchmarks.accuracy.peers.scores import pair_scores
 from benchmarks.accuracy.peers.tools import SECONDS, Tool, ToolError
 
-_INTERVAL = 0.1
+_INTERVAL = 0.25
 """seconds between two looks at the memory of the processes"""
 
 

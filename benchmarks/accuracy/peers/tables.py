@@ -53,7 +53,7 @@ def score_table(outcomes: Sequence[Outcome], work: Work) -> str:
             *(name.replace("+", "/") for name in reversed(pair)),
             "derived" if pair in work.true else "independent",
         ]
-        + [f"{scores.get(pair, 0.0):.3g}" for _, scores in finished]
+        + [_number(scores.get(pair, 0.0)) for _, scores in finished]
         for pair in (*sorted(work.true), *sorted(work.false))
     ]
     return table(["A", "B", "known relation", *(f"{tool}:" for tool, _ in finished)], rows)
@@ -65,6 +65,11 @@ def _cell(run: Run | None, work: Work) -> str:
     counted = work.counted(run.scores)
     shares = (recall_without_false(counted, work.true), first(run.scores, work.true))
     return f"{' / '.join(f'{100 * share:.0f} %' for share in shares)} / {area(counted, work.true):.2f}"
+
+
+def _number(score: float) -> str:
+    """A share with two digits, a sum of weights as a whole number."""
+    return f"{score:.2f}" if score <= 1 else f"{score:,.0f}"
 
 
 def _cost(runs: Sequence[Run | None]) -> tuple[str, str, str]:

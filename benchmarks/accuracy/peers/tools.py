@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from detector.version import VERSION
 
 ADAPTERS = Path(__file__).parent / "adapters"
 _VERSION = "from importlib.metadata import version; print(version({!r}))"
+_ROOMS = (Path("detector"), Path("grammars"))
 SECONDS = 1800.0
 """time limit of an installation, and of one run"""
 
@@ -24,10 +26,13 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool and the command that scores a folder: `command(folder, out, whole)`."""
+    """A tool, the command that scores a folder, `command(folder, out, whole)`, and a digest of what code of
+    this checkout takes part.
+    """
 
     name: str
     command: Callable[[Path, Path, bool], list[str]]
+    code: str = ""
 
 
 def uncrib() -> Tool:
@@ -38,6 +43,7 @@ def uncrib() -> Tool:
         lambda folder, out, whole: [
             sys.executable, "-m", module, str(folder), str(out), *(["--whole"] if whole else [])
         ],
+        _digest(ADAPTERS / "uncrib_scores.py", *(each for room in _ROOMS for each in room.rglob("*.*"))),
     )  # fmt: skip
 
 
@@ -48,9 +54,13 @@ def python_tool(package: str, home: Path) -> Tool:
         _install([sys.executable, "-m", "venv", str(home / "python")])
     if not _answers([str(python), "-c", f"import {package}"]):
         _install([str(python), "-m", "pip", "install", "--quiet", package])
-    adapter = str(ADAPTERS / f"{package}_scores.py")
+    adapter = ADAPTERS / f"{package}_scores.py"
     version = _said([str(python), "-c", _VERSION.format(package)])
-    return Tool(f"{package} {version}", lambda folder, out, _: [str(python), adapter, str(folder), str(out)])
+    return Tool(
+        f"{package} {version}",
+        lambda folder, out, _: [str(python), str(adapter), str(folder), str(out)],
+        _digest(adapter),
+    )
 
 
 def dolos(home: Path) -> Tool:
@@ -59,8 +69,12 @@ def dolos(home: Path) -> Tool:
     if not library.exists():
         _install(["npm", "install", "--silent", "--prefix", str(home / "node"), "@dodona/dolos-lib"])
     version = json.loads((library / "package.json").read_text("utf-8"))["version"]
-    entry, adapter = str(library.resolve() / "dist" / "index.js"), str(ADAPTERS / "dolos_scores.mjs")
-    return Tool(f"Dolos {version}", lambda folder, out, _: ["node", adapter, str(folder), str(out), entry])
+    entry, adapter = library.resolve() / "dist" / "index.js", ADAPTERS / "dolos_scores.mjs"
+    return Tool(
+        f"Dolos {version}",
+        lambda folder, out, _: ["node", str(adapter), str(folder), str(out), str(entry)],
+        _digest(adapter),
+    )
 
 
 def jplag(command: str) -> Tool:
@@ -71,7 +85,13 @@ def jplag(command: str) -> Tool:
             *shlex.split(command), "--mode", "RUN", "-l", "python3", "--csv-export", "-n", "-1",
             "-r", str(out.with_suffix("")), "-new", str(folder / "left"), "-old", str(folder / "right"),
         ],
+        command,
     )  # fmt: skip
+
+
+def _digest(*paths: Path) -> str:
+    files = (path for path in sorted(paths) if path.is_file() and path.suffix != ".pyc")
+    return sha256(b"".join(sha256(file.read_bytes()).digest() for file in files)).hexdigest()
 
 
 def _answers(command: list[str]) -> bool:

@@ -13,12 +13,13 @@ from pathlib import Path, PurePosixPath
 from benchmarks.accuracy.ladder.laundry import LEVELS, laundered
 from benchmarks.accuracy.ladder.sample import CACHE, HAYSTACK, SEARCHED, Program, program, requirements
 from benchmarks.accuracy.peers.measures import Pair
+from detector.errors import UncribError
 from detector.options import Options
 from detector.snapshot import open_snapshot
 
 FEWEST_STATEMENTS = 6
-BYTES = 14_000
-"""code taken from each package, as by default on the ladder"""
+BYTES = {SEARCHED: 14_000, HAYSTACK: 56_000}
+"""code taken from each package; of those searched as much as on the ladder by default"""
 _SEED = 5
 
 
@@ -41,13 +42,17 @@ class Work:
         return {pair: score for pair, score in scores.items() if pair in self.true or pair in self.false}
 
 
-def function_work(count: int, decoys: int, packages: Path, folder: Path) -> Iterator[Work]:
+def function_work(
+    count: int, decoys: int, packages: Path, folder: Path, left_out: list[str]
+) -> Iterator[Work]:
     """For each level of the ladder: laundered functions left, the originals among decoys right.
 
     Every function stands in a file of its own, below the imports that it uses. Of two functions of one
     package it is not known: they may hold the same code, and a laundered one may hold the other inlined.
+    A package that cannot be had is added to what is left out.
     """
-    chosen, others = _functions(SEARCHED, packages)[:count], _functions(HAYSTACK, packages)[:decoys]
+    chosen = _functions(SEARCHED, packages, left_out)[:count]
+    others = _functions(HAYSTACK, packages, left_out)[:decoys]
     right = {f"o{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(chosen)}
     right |= {f"x{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(others)}
     true = frozenset((f"c{at:04}", f"o{at:04}") for at in range(len(chosen)))
@@ -63,14 +68,16 @@ def function_work(count: int, decoys: int, packages: Path, folder: Path) -> Iter
         yield Work(f"{level} {label}", place, true, frozenset(false))
 
 
-def _functions(label: str, packages: Path) -> list[tuple[Program, str, str]]:
+def _functions(label: str, packages: Path, left_out: list[str]) -> list[tuple[Program, str, str]]:
     """Functions that are long enough, of all packages with a label, by lot."""
-    found = [
-        (source, function.path, function.name)
-        for source in (program(requirement, BYTES, packages) for requirement in requirements(label))
-        for function in source.functions
-        if function.statements >= FEWEST_STATEMENTS
-    ]
+    found = []
+    for requirement in requirements(label):
+        try:
+            source = program(requirement, BYTES[label], packages)
+        except UncribError as error:
+            left_out.append(f"{requirement} ({error})")
+            continue
+        found += [(source, f.path, f.name) for f in source.functions if f.statements >= FEWEST_STATEMENTS]
     random.Random(_SEED).shuffle(found)
     return found
 
@@ -104,22 +111,25 @@ def _written(folder: Path, left: dict[str, str], right: dict[str, str]) -> Path:
     return folder
 
 
-def repository_work(pairs: Path, mirror: Path | None, folder: Path) -> Work:
+def repository_work(pairs: Path, mirror: Path | None, folder: Path, left_out: list[str]) -> Work:
     """All repositories of a JSON file with lists `derived` and `independent` of {a, b}: b left, a right.
 
     Of pairs that the file does not list it is not known. Repositories are read from MIRROR/owner+name/repo
-    where that exists, else from GitHub. Raises UncribError where one cannot be read.
+    where that exists, else from GitHub; a pair of which one cannot be read is added to what is left out.
     """
-    known = json.loads(pairs.read_text("utf-8"))
     place = folder / "repositories"
     shutil.rmtree(place, ignore_errors=True)
-    derived, independent = (
-        frozenset(
-            (_exported(pair["b"], mirror, place / "left"), _exported(pair["a"], mirror, place / "right"))
-            for pair in known[relation]
-        )
-        for relation in ("derived", "independent")
-    )
+    known: dict[str, set[Pair]] = {"derived": set(), "independent": set()}
+    listed = json.loads(pairs.read_text("utf-8"))
+    for relation, pair in [(name, pair) for name in known for pair in listed[name]]:
+        try:
+            left = _exported(pair["b"], mirror, place / "left")
+            right = _exported(pair["a"], mirror, place / "right")
+        except UncribError as error:
+            left_out.append(f"{pair['a']} and {pair['b']} ({error})")
+            continue
+        known[relation].add((left, right))
+    derived, independent = (frozenset(found) for found in known.values())
     return Work("repositories", place, derived, independent, whole=True)
 
 
