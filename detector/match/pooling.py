@@ -30,7 +30,7 @@ from detector.match.chance import Law
 from detector.match.side import Side
 from detector.match.significance import Scored, Significance
 
-FEWEST = 2
+FEWEST = 3
 """pairs of members that make a sum"""
 
 

@@ -92,6 +92,10 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **_QUIET, **variables}
 
 
+_PIPE = 2**20
+"""bytes that git may be ahead of us: each time a thread waits for more it must wait for its turn as well"""
+
+
 class GitError(UncribError):
     """Git ended with an error: the message is the plain sentence, `stderr` what git itself said."""
 
@@ -151,6 +155,7 @@ def _start(
             [_program(), *SAFE, *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
+            pipesize=_PIPE,
             stderr=stderr,
             env=dict(env),
             start_new_session=True,  # without a terminal ssh cannot ask; the whole group can be ended
