@@ -15,7 +15,7 @@ from benchmarks.accuracy.peers.record import recorded
 from benchmarks.accuracy.peers.running import run
 from benchmarks.accuracy.peers.scores import pair_scores
 from benchmarks.accuracy.peers.tools import Tool, ToolError
-from benchmarks.accuracy.peers.work import Work, alone, repository_work
+from benchmarks.accuracy.peers.work import Work, alone, repository_work, shape
 
 TRUE = {("a", "A"), ("b", "B")}
 
@@ -50,6 +50,12 @@ def test_a_pair_of_which_it_is_not_known_does_not_count(tmp_path: Path) -> None:
         ("a", "A"): 1.0,
         ("a", "B"): 2.0,
     }
+
+
+def test_two_functions_have_one_shape_if_they_differ_in_names_only() -> None:
+    text = "import os\n\ndef go(self, path, *, deep=1):\n    return os.walk(self.root, top=path)[deep]\n"
+    renamed = "from x import y\n\ndef run(me, a, *, b=1):\n    return y.z(me.c, d=a)[b]\n"
+    assert shape(text) == shape(renamed) != shape(renamed.replace("=1", "=2"))
 
 
 def test_single_files_have_the_similarity_that_the_tool_gives_them(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def function_work(
     """For each level of the ladder: laundered functions left, the originals among decoys right.
 
     Every function stands in a file of its own, below the imports that it uses. Of two functions of one
-    package it is not known: they may hold the same code, and a laundered one may hold the other inlined.
+    package it is not known: they may hold the same code, and a laundered one may hold the other inlined. Nor
+    is it of two that differ in nothing but names: both packages took them from a third.
     A package that cannot be had is added to what is left out.
     """
     chosen = _functions(SEARCHED, packages, left_out)[:count]
@@ -56,9 +57,12 @@ def function_work(
     right = {f"o{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(chosen)}
     right |= {f"x{at:04}": alone(s.files[path], [name]) for at, (s, path, name) in enumerate(others)}
     true = frozenset((f"c{at:04}", f"o{at:04}") for at in range(len(chosen)))
-    false = {(f"c{at:04}", f"x{to:04}") for at in range(len(chosen)) for to in range(len(others))}
+    shapes = {name: shape(text) for name, text in right.items()}
+    false = set()
     for at, (here, _, _) in enumerate(chosen):
-        false |= {(f"c{at:04}", f"o{to:04}") for to, (there, _, _) in enumerate(chosen) if there is not here}
+        related = {f"o{to:04}" for to, (there, _, _) in enumerate(chosen) if there is here}
+        strange = (name for name in right.keys() - related if shapes[name] != shapes[f"o{at:04}"])
+        false |= {(f"c{at:04}", name) for name in strange}
     for level, label in enumerate(LEVELS, 1):
         left = {}
         for at, (source, path, name) in enumerate(chosen):
@@ -100,6 +104,16 @@ def alone(text: str, names: list[str]) -> str:
         and (kept := [a for a in node.names if (a.asname or a.name.partition(".")[0]) in used])
     ]
     return "\n\n\n".join(ast.unparse(node) for node in (*imports, *functions)) + "\n"
+
+
+def shape(text: str) -> str:
+    """What is left of functions without imports and names."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name"):
+            if isinstance(getattr(node, field, None), str):
+                setattr(node, field, "")
+    return "".join(ast.dump(node) for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom)))
 
 
 def _written(folder: Path, left: dict[str, str], right: dict[str, str]) -> Path:
