@@ -40,10 +40,8 @@
 
 ; attributes of the receiver (first parameter of a method)
 (assignment left: (attribute object: (identifier) @receiver attribute: (identifier) @local.definition.field))
-(assignment left: (pattern_list
-  (attribute object: (identifier) @receiver attribute: (identifier) @local.definition.field)))
-(assignment left: (tuple_pattern
-  (attribute object: (identifier) @receiver attribute: (identifier) @local.definition.field)))
+(pattern_list (attribute object: (identifier) @receiver attribute: (identifier) @local.definition.field))
+(tuple_pattern (attribute object: (identifier) @receiver attribute: (identifier) @local.definition.field))
 
 ; imports
 (import_statement) @local.definition.import
