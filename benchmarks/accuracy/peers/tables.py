@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.accuracy.page import table
-from benchmarks.accuracy.peers.measures import area, first, recall_without_false
+from benchmarks.accuracy.peers.measures import Pair, area, first, recall_without_false
 from benchmarks.accuracy.peers.running import Run
 from benchmarks.accuracy.peers.work import Work
 
@@ -53,7 +53,7 @@ def score_table(outcomes: Sequence[Outcome], work: Work) -> str:
             *(name.replace("+", "/") for name in reversed(pair)),
             "derived" if pair in work.true else "independent",
         ]
-        + [_number(scores.get(pair, 0.0)) for _, scores in finished]
+        + [_number(scores.get(pair, 0.0), scores) for _, scores in finished]
         for pair in (*sorted(work.true), *sorted(work.false))
     ]
     return table(["A", "B", "known relation", *(f"{tool}:" for tool, _ in finished)], rows)
@@ -67,9 +67,9 @@ def _cell(run: Run | None, work: Work) -> str:
     return f"{' / '.join(f'{100 * share:.0f} %' for share in shares)} / {area(counted, work.true):.2f}"
 
 
-def _number(score: float) -> str:
-    """A share with two digits, a sum of weights as a whole number."""
-    return f"{score:.2f}" if score <= 1 else f"{score:,.0f}"
+def _number(score: float, scores: Mapping[Pair, float]) -> str:
+    """A share with two digits; a weight, of a tool whose scores are no shares, as a whole number."""
+    return f"{score:.2f}" if max(scores.values(), default=0.0) <= 1 else f"{score:,.0f}"
 
 
 def _cost(runs: Sequence[Run | None]) -> tuple[str, str, str]:
