@@ -84,30 +84,7 @@ def bindings(syntax: Syntax) -> Bindings:
             scope = scope.parent
         return scope
 
-    own: set[str] = set()
-    for node in found.get("local.definition.parameter", ()):
-        scope, name = around(node), _text(node)
-        if not scope.names and _is_method(scope):
-            scope.receiver = scope.subject = name
-        scope.names.add(name)
-        scope.parameters[name] = set()
-    for node in found.get("local.definition.var", ()):
-        scope, name = around(node), _text(node)
-        scope.names.add(name)
-        if scope.kind == "class_definition":
-            own.add(name)
-    for node in found.get("local.definition.walrus", ()):
-        scope = around(node)
-        while scope.kind in _OPEN and scope.parent:
-            scope = scope.parent
-        scope.names.add(_text(node))
-    for capture in ("local.definition.function", "local.definition.type"):
-        for node in found.get(capture, ()):
-            inner, name = around(node), _text(node)
-            inner.name = name
-            if inner.parent:
-                inner.parent.names.add(name)
-            own.add(name)
+    own = _bind(found, around)
     _hand_over(scopes, found, around)
     own |= _fields(found, around)
     _release(found, around)
@@ -139,6 +116,35 @@ def parameters_of(scope: Scope) -> tuple[tuple[str, Node | None], ...]:
         if name is not None and not parameter.is_extra:
             found.append((_text(name), parameter.child_by_field_name("value")))
     return tuple(found[1:] if scope.receiver and found and found[0][0] == scope.receiver else found)
+
+
+def _bind(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[str]:
+    """Enter each definition into the scope that binds it; the functions, classes and class variables."""
+    own: set[str] = set()
+    for node in found.get("local.definition.parameter", ()):
+        scope, name = around(node), _text(node)
+        if not scope.names and _is_method(scope):
+            scope.receiver = scope.subject = name
+        scope.names.add(name)
+        scope.parameters[name] = set()
+    for node in found.get("local.definition.var", ()):
+        scope, name = around(node), _text(node)
+        scope.names.add(name)
+        if scope.kind == "class_definition":
+            own.add(name)
+    for node in found.get("local.definition.walrus", ()):
+        scope = around(node)
+        while scope.kind in _OPEN and scope.parent:
+            scope = scope.parent
+        scope.names.add(_text(node))
+    for capture in ("local.definition.function", "local.definition.type"):
+        for node in found.get(capture, ()):
+            inner, name = around(node), _text(node)
+            inner.name = name
+            if inner.parent:
+                inner.parent.names.add(name)
+            own.add(name)
+    return own
 
 
 def _nested(root: Node, nodes: list[Node]) -> list[Scope]:

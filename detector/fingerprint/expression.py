@@ -7,15 +7,12 @@ defines it, so that temporaries, their names and the order of independent statem
 
 from __future__ import annotations
 
-import ast
-import re
-import warnings
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from detector.fingerprint.api import Api, api, concept, public
+from detector.fingerprint.literal import number, string, unescaped
 from detector.fingerprint.module import Module, own
 from detector.fingerprint.term import VARIABLE, Record, Term, constant, digest
 
@@ -24,10 +21,6 @@ if TYPE_CHECKING:
 
     from detector.fingerprint.binding import Scope
 
-_OLD_OCTAL = re.compile(r"^0(?=[0-7]+[lL]?$)")
-_LONGEST_NUMBER = 1000
-"""characters of a number that is still taken by value"""
-_BARE_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"')
 _MIRRORED = {">": "<", ">=": "<="}
 _NEGATED = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
             "in": "not in", "not in": "in", "is": "is not", "is not": "is"}  # fmt: skip
@@ -276,7 +269,7 @@ class Expressions:
 
     def number(self, node: Node) -> Term:
         """A number, by value."""
-        return self.constant(_number(self.text(node)))
+        return self.constant(number(self.text(node)))
 
     def constant(self, found: Any) -> Term:
         """A literal value; recorded unless it is one that everybody uses."""
@@ -289,7 +282,7 @@ class Expressions:
         """A string by its value, or an f-string as an operation on what it interpolates."""
         children = node.children
         if len(children) == 3 and children[1].type == "string_content":
-            return self.constant(_string(self.text(node)))
+            return self.constant(string(self.text(node)))
         return self.joined([node])
 
     def string_run(self, node: Node) -> Term:
@@ -304,7 +297,7 @@ class Expressions:
             prefix = ""
             for child in node.children:
                 if child.type == "string_content":
-                    pieces.append(_unescaped(self.text(child), prefix))
+                    pieces.append(unescaped(self.text(child), prefix))
                 elif child.type == "interpolation":
                     if any(part.type == "=" for part in child.children):
                         pieces.append(f"{self.text(self.parts(child)[0])}=")
@@ -471,40 +464,6 @@ def _renamable(own_names: frozenset[str]) -> frozenset[str]:
     """Attributes and methods that a repository defines, and that no array, container or framework has."""
     known = api()
     return own_names - known.receivers - known.containers - known.hooks
-
-
-@lru_cache(maxsize=65536)
-def _number(written: str) -> Any:
-    written = written.replace("_", "")
-    if written.isdecimal() and len(written) < 16 and (written[0] != "0" or len(written) == 1):
-        return int(written)
-    if len(written) > _LONGEST_NUMBER:
-        return written
-    written = _OLD_OCTAL.sub("0o", written)
-    try:
-        return ast.literal_eval(written.rstrip("lL") if written[:2].lower() != "0x" else written)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return written
-
-
-@lru_cache(maxsize=65536)
-def _string(written: str) -> str | bytes:
-    """The value of a literal with prefix and quotes (in Python 2 also backquotes) without interpolation."""
-    start = next(at for at, character in enumerate(written) if character in "\"'`")
-    width = 3 if written[start : start + 3] in ('"""', "'''") else 1
-    return _unescaped(written[start + width : -width], written[:start].lower())
-
-
-def _unescaped(body: str, prefix: str) -> str | bytes:
-    """The value of a literal's text: escapes undone, braces of f-strings single."""
-    if "f" in prefix:
-        body = body.replace("{{", "{").replace("}}", "}")
-    if "\\" in body and "r" not in prefix:
-        with suppress(ValueError, SyntaxError, UnicodeError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            quoted = _BARE_QUOTE.sub(r'\1\\"', body)
-            body = ast.literal_eval(f'"""{quoted}"""')
-    return body.encode("latin-1", "replace") if "b" in prefix else body
 
 
 def _is_negative(node: Node) -> bool:
