@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from git_factory import new_repository
 
+from detector.fingerprint import workers
+from detector.fingerprint.fingerprint import Declared, Fingerprint, World, fingerprints
 from detector.fingerprint.workers import fingerprint_files, fingerprint_snapshots
 from detector.snapshot import open_snapshot
 
@@ -179,3 +181,15 @@ def test_processes_and_hash_seed_change_nothing(tmp_path: Path) -> None:
         for jobs, seed in (("1", "1"), ("2", "7"), ("5", "0"))
     }  # fmt: skip
     assert len(said) == 1
+
+
+def test_a_file_that_meets_an_error_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(file: Declared, world: World) -> list[Fingerprint]:
+        if file.syntax.source.path == "bad.py":
+            raise ValueError("unforeseen")
+        return fingerprints(file, world)
+
+    monkeypatch.setattr(workers, "fingerprints", failing)
+    prints = fingerprint_files({"bad.py": b"x = abs(-9.5)\n", "good.py": b"y = abs(-7.5)\n"})
+    assert [unit.unit.path for unit in prints.fingerprints] == ["good.py"]
+    assert [(notice.where, "unforeseen" in notice.message) for notice in prints.notices] == [("bad.py", True)]

@@ -33,7 +33,7 @@ def number(written: str) -> Any:
 @lru_cache(maxsize=65536)
 def string(written: str) -> str | bytes:
     """The value of a literal with prefix and quotes (in Python 2 also backquotes) without interpolation."""
-    start = next(at for at, character in enumerate(written) if character in "\"'`")
+    start = next((at for at, character in enumerate(written) if character in "\"'`"), 0)
     width = 3 if written[start : start + 3] in ('"""', "'''") else 1
     return unescaped(written[start + width : -width], written[:start].lower())
 

@@ -8,6 +8,7 @@ not depend on the number of processes.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from detector.snapshot.model import File, Limits, Notice, Snapshot
 from detector.unit.source import SUFFIXES, read_source
 from detector.unit.tree import query
 
+_log = logging.getLogger(__name__)
 _SMALL = 200_000
 """bytes of code below which starting a process costs more than it saves"""
 _NOTEBOOK = 20_000
@@ -164,6 +166,11 @@ def _work(jobs: Sequence[Job], limits: Limits) -> Generator[Definitions, Worlds,
             units = fingerprints(file, known[job.side])
         except RecursionError:
             notices.append((job.side, Notice("is nested too deeply; it was not compared", job.path)))
+            continue
+        except Exception as error:  # one file that nobody foresaw must not cost the others
+            _log.exception("%s could not be fingerprinted", job.path)
+            reason = f"{type(error).__name__}: {error}"[:200]
+            notices.append((job.side, Notice(f"met an error ({reason}); it was not compared", job.path)))
             continue
         lines = file.syntax.source.text.count(b"\n") + 1
         prints.append((job.side, job.path, lines, units))
