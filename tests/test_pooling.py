@@ -27,6 +27,10 @@ MEMBERS = (
     def turn(self, x):
         return torch.fft.rfft(x, n=511, norm="ortho").abs().pow(1.7)
 """,
+    """
+    def bend(self, x):
+        return torch.cdist(x, x.roll(13, dims=1), p=0.5).argsort(descending=True)
+""",
 )
 
 
@@ -47,35 +51,36 @@ def test_several_members_are_less_likely_by_chance_than_any_of_them() -> None:
     a, b = side(a=layer("Layer", *MEMBERS)), side(b=layer("Copy", *MEMBERS))
     test = significance(a, b, 10.0)
     (pool,) = pooled(a, b, test)
-    assert names(a, b, pool) == {(f"Layer.{n}", f"Copy.{n}") for n in ("grow", "fold", "turn")}
+    assert names(a, b, pool) == {(f"Layer.{n}", f"Copy.{n}") for n in ("grow", "fold", "turn", "bend")}
     scored = test.scored(every(a, b))
     total = float(len(a.units) * len(b.units))
     assert pool.e_value < min(test.law.expected(float(scored.scores[at]), total) for at in pool.rows)
 
 
-def test_the_sum_of_two_follows_karlin_and_altschul() -> None:
-    a, b = side(a=layer("Layer", *MEMBERS[:2])), side(b=layer("Copy", *MEMBERS[:2]))
+def test_the_sum_follows_karlin_and_altschul() -> None:
+    a, b = side(a=layer("Layer", *MEMBERS[:3])), side(b=layer("Copy", *MEMBERS[:3]))
     test = significance(a, b, 10.0)
     (pool,) = pooled(a, b, test)
     scored = test.scored(every(a, b))
-    total = sum(test.law.bits(float(scored.scores[at])) * log(2) - log(2 * 2) for at in pool.rows)
-    assert pool.e_value == pytest.approx(2**2 * exp(-total) * total / 2)
+    total = sum(test.law.bits(float(scored.scores[at])) * log(2) - log(3 * 3) for at in pool.rows)
+    assert len(pool.rows) == 3
+    assert pool.e_value == pytest.approx(2**3 * exp(-total) * total**2 / (6 * 2))
 
 
-def test_one_member_is_no_sum() -> None:
-    a, b = side(a=layer("Layer", MEMBERS[0])), side(b=layer("Copy", MEMBERS[0]))
+def test_two_members_are_no_sum() -> None:
+    a, b = side(a=layer("Layer", *MEMBERS[:2])), side(b=layer("Copy", *MEMBERS[:2]))
     assert not pooled(a, b, significance(a, b, 10.0))
 
 
 def test_a_member_counts_once_however_many_are_like_it() -> None:
-    twice = MEMBERS[0] + MEMBERS[0].replace("grow", "again")
-    a, b = side(a=layer("Layer", MEMBERS[0])), side(b=layer("Copy", twice))
+    again = MEMBERS[0].replace("grow", "again")
+    a, b = side(a=layer("Layer", *MEMBERS[:2])), side(b=layer("Copy", *MEMBERS[:2], again))
     assert not pooled(a, b, significance(a, b, 10.0))
 
 
 def test_members_in_different_classes_are_not_pooled() -> None:
-    a = side(a=layer("Layer", *MEMBERS[:2]))
-    b = side(b=layer("First", MEMBERS[0]), c=layer("Second", MEMBERS[1]))
+    a = side(a=layer("Layer", *MEMBERS))
+    b = side(b=layer("First", *MEMBERS[:2]), c=layer("Second", *MEMBERS[2:]))
     assert not pooled(a, b, significance(a, b, 10.0))
 
 
@@ -84,6 +89,6 @@ def test_what_public_code_explains_lends_no_weight_to_the_others() -> None:
     test = significance(a, b, 10.0)
     known = {row(a, "Layer.grow")}
     (pool,) = pooled(a, b, replace(test, public=lambda pairs: np.isin(pairs.a, list(known))))
-    assert names(a, b, pool) == {("Layer.fold", "Copy.fold"), ("Layer.turn", "Copy.turn")}
+    assert names(a, b, pool) == {(f"Layer.{n}", f"Copy.{n}") for n in ("fold", "turn", "bend")}
     assert pool.e_value > pooled(a, b, test)[0].e_value
     assert not pooled(a, b, replace(test, public=lambda pairs: np.ones(len(pairs), bool)))
