@@ -10,6 +10,7 @@ from match_factory import BITS, corresponding, every, side
 
 from detector.candidate.bag import bags
 from detector.match.alignment import align, pair_nodes
+from detector.match.assignment import one_to_one
 from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
 from detector.match.correspondence import Match
 from detector.match.rename import Votes, rename_map, together
@@ -121,6 +122,10 @@ def test_a_caller_that_merely_holds_a_matched_piece_is_no_part() -> None:
     assert len(terms["head"] & terms["spare"]) > 0.8 * len(terms["head"])
     pairs = {(a.units[m.a].unit.name, b.units[m.b].unit.name) for m in corresponding(a, b, 0.01).matches}
     assert pairs == {("head", "head"), ("tail", "tail")}
+
+
+def test_the_best_pair_is_kept_first_and_nothing_stands_twice() -> None:
+    assert one_to_one([(1, 5), (1, 6), (2, 5), (2, 6), (3, 7)]) == [0, 3, 4]
 
 
 def test_partners_are_chosen_one_to_one() -> None:

@@ -20,6 +20,7 @@ from detector.candidate.candidate import Candidates, joined
 from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
+from detector.match.assignment import one_to_one
 from detector.match.chance import FITTED, Common, scores
 from detector.match.relation import relations
 from detector.match.side import Side
@@ -112,18 +113,11 @@ def comparisons(chosen: Sequence[Package], count: int, background: Background) -
 def _compared(a: Package, b: Package, background: Background) -> Chance:
     candidates = joined(a.bags, b.bags, score=_SEED_SCORE)
     found = scores(a.bags, b.bags, candidates)
-    taken_a: set[int] = set()
-    taken_b: set[int] = set()
-    rows = []
-    for row in np.argsort(-found, kind="stable").tolist():
-        if found[row] < FITTED:
-            break
-        unit_a, unit_b = int(candidates.a[row]), int(candidates.b[row])
-        if unit_a not in taken_a and unit_b not in taken_b:
-            taken_a.add(unit_a)
-            taken_b.add(unit_b)
-            rows.append(row)
-    units = [(int(candidates.a[row]), int(candidates.b[row])) for row in rows]
+    order = np.argsort(-found, kind="stable")
+    order = order[found[order] >= FITTED]
+    ranked = list(zip(candidates.a[order].tolist(), candidates.b[order].tolist(), strict=True))
+    kept = one_to_one(ranked)
+    rows, units = order[kept], [ranked[at] for at in kept]
     common = [terms for terms, _ in Common.of(a.bags, b.bags).shared(Candidates.of(units))]
     kin = {*background.commons.kin(a.bags.terms), *background.commons.kin(b.bags.terms)}
     explained = background.commons.explain(common, kin)

@@ -23,6 +23,7 @@ from detector.evidence.readers.settings import Settings, read_settings
 from detector.evidence.registry import Context
 from detector.evidence.vocabulary import Entry
 from detector.evidence.wording import count
+from detector.match.assignment import one_to_one
 from detector.snapshot.model import Snapshot
 
 Weights: TypeAlias = "Mapping[str, tuple[float, bool]]"
@@ -119,13 +120,10 @@ def _pairs(
             if len(holders.get(text, ())) <= _MOST_HOLDERS:
                 for other in holders.get(text, ()):
                     bits[number, other] += weights[text][0]
-    taken_a: set[int] = set()
-    taken_b: set[int] = set()
-    for (number, other), worth in sorted(bits.items(), key=lambda item: (-item[1], item[0])):
-        if worth >= LEAST_PAIR_BITS and number not in taken_a and other not in taken_b:
-            taken_a.add(number)
-            taken_b.add(other)
-            yield side_a[number], side_b[other]
+    worthy = [pair for pair, worth in bits.items() if worth >= LEAST_PAIR_BITS]
+    ranked = sorted(worthy, key=lambda pair: (-bits[pair], pair))
+    for number, other in (ranked[at] for at in one_to_one(ranked)):
+        yield side_a[number], side_b[other]
 
 
 def _are_files(pair: tuple[Settings, Settings]) -> bool:

@@ -21,12 +21,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from detector.match.assignment import Pair, one_to_one
 from detector.match.side import Side
 
 STATEMENTS = 4
 """fewest statements of a function that can be complete: shorter ones are complete ten times as often"""
-
-Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +114,8 @@ def _class_pairs(a: Side, b: Side, partner: Mapping[int, int]) -> list[Pair]:
         class_a, class_b = a.class_of(left), b.class_of(right)
         if class_a is not None and class_b is not None:
             votes[class_a, class_b] += 1
-    taken_a: set[int] = set()
-    taken_b: set[int] = set()
-    chosen = []
-    for (left, right), _ in sorted(votes.items(), key=lambda vote: (-vote[1], vote[0])):
-        if left not in taken_a and right not in taken_b:
-            taken_a.add(left)
-            taken_b.add(right)
-            chosen.append((left, right))
-    return chosen
+    ranked = sorted(votes, key=lambda pair: (-votes[pair], pair))
+    return [ranked[at] for at in one_to_one(ranked)]
 
 
 def _between(a: Side, b: Side, partner: Mapping[int, int]) -> Iterator[tuple[Sequence[int], Sequence[int]]]:

@@ -27,6 +27,7 @@ import numpy as np
 
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.piece import DEPTH
+from detector.match.assignment import Pair, one_to_one
 from detector.match.chance import Law
 from detector.match.completion import complete
 from detector.match.pooling import pools
@@ -45,10 +46,6 @@ _PART = 0.35
 Basis = Literal["pair", "class", "place"]
 """an E-value of the pair alone, of all that the classes of the two have in common, or of a place where few
 pairs were possible and this one is complete"""
-
-
-Pair = tuple[int, int]
-"""a row of A's units and a row of B's"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +144,7 @@ def _heaviest(weighed: dict[Pair, float], a: Side, b: Side) -> list[Pair]:
         return -weighed[pair], size_a[pair[0]] + size_b[pair[1]], not same_name, pair
 
     ranked = sorted(weighed, key=rank)
-    taken_a: set[int] = set()
-    taken_b: set[int] = set()
-    chosen = []
-    for pair in ranked:
-        if pair[0] not in taken_a and pair[1] not in taken_b:
-            chosen.append(pair)
-            taken_a.add(pair[0])
-            taken_b.add(pair[1])
-    return sorted(chosen)
+    return sorted(ranked[at] for at in one_to_one(ranked))
 
 
 def _agreement(pair: Pair, partner: dict[int, int], a: Side, b: Side) -> int:

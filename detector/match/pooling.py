@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.candidate.candidate import Candidates
+from detector.match.assignment import one_to_one
 from detector.match.chance import Law
 from detector.match.side import Side
 from detector.match.significance import Scored, Significance
@@ -105,21 +106,9 @@ def _groups(
     order = np.lexsort((rows, -x, group))
     order = order[enough[group[order]]]
     for part in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        yield _one_to_one(pairs, rows[part].tolist(), x[part].tolist())
-
-
-def _one_to_one(pairs: Candidates, rows: list[int], x: list[float]) -> tuple[list[int], list[float]]:
-    """The first rows in which no unit stands twice."""
-    taken_a: set[int] = set()
-    taken_b: set[int] = set()
-    kept = []
-    for at, row in enumerate(rows):
-        unit_a, unit_b = int(pairs.a[row]), int(pairs.b[row])
-        if unit_a not in taken_a and unit_b not in taken_b:
-            taken_a.add(unit_a)
-            taken_b.add(unit_b)
-            kept.append(at)
-    return [rows[at] for at in kept], [x[at] for at in kept]
+        chosen = rows[part]
+        kept = one_to_one(zip(pairs.a[chosen].tolist(), pairs.b[chosen].tolist(), strict=True))
+        yield chosen[kept].tolist(), x[part][kept].tolist()
 
 
 def _rarest(x: list[float]) -> tuple[float, int]:
