@@ -31,6 +31,7 @@ _SMALL = 200_000
 _LARGEST_TEXT = 2**19
 """bytes of a file besides code that is read while the other source opens"""
 _GIVE_WAY = 5
+"""steps of niceness: what the classes beside code leave it the processors by"""
 _log = logging.getLogger(__name__)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from detector.fingerprint.api import api
-from detector.unit.tree import Syntax, captures
+from detector.unit.tree import Syntax, captures, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -95,7 +95,7 @@ def bindings(syntax: Syntax) -> Bindings:
         around(node).yields = True
     hooks = api().hooks
     imports = tuple(_imports(found.get("local.definition.import", ())))
-    written = tuple(_text(node) for node in found.get("local.definition.import", ()))
+    written = tuple(text(node) for node in found.get("local.definition.import", ()))
     return Bindings(
         tuple(scopes),
         imports,
@@ -114,7 +114,7 @@ def parameters_of(scope: Scope) -> tuple[tuple[str, Node | None], ...]:
         name = parameter if parameter.type == "identifier" else parameter.child_by_field_name("name")
         name = name or next((child for child in parameter.named_children if child.type == "identifier"), None)
         if name is not None and not parameter.is_extra:
-            found.append((_text(name), parameter.child_by_field_name("value")))
+            found.append((text(name), parameter.child_by_field_name("value")))
     return tuple(found[1:] if scope.receiver and found and found[0][0] == scope.receiver else found)
 
 
@@ -122,13 +122,13 @@ def _bind(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[
     """Enter each definition into the scope that binds it; the functions, classes and class variables."""
     own: set[str] = set()
     for node in found.get("local.definition.parameter", ()):
-        scope, name = around(node), _text(node)
+        scope, name = around(node), text(node)
         if not scope.names and _is_method(scope):
             scope.receiver = scope.subject = name
         scope.names.add(name)
         scope.parameters[name] = set()
     for node in found.get("local.definition.var", ()):
-        scope, name = around(node), _text(node)
+        scope, name = around(node), text(node)
         scope.names.add(name)
         if scope.kind == "class_definition":
             own.add(name)
@@ -136,10 +136,10 @@ def _bind(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> set[
         scope = around(node)
         while scope.kind in _OPEN and scope.parent:
             scope = scope.parent
-        scope.names.add(_text(node))
+        scope.names.add(text(node))
     for capture in ("local.definition.function", "local.definition.type"):
         for node in found.get(capture, ()):
-            inner, name = around(node), _text(node)
+            inner, name = around(node), text(node)
             inner.name = name
             if inner.parent:
                 inner.parent.names.add(name)
@@ -174,11 +174,11 @@ def _hand_over(scopes: list[Scope], found: dict[str, list[Node]], around: Callab
     methods = {name for _, name in _aliases(found)}
     places: dict[str, int] = {}
     for node in found.get("local.reference.handed", ()):
-        name = _text(node)
+        name = text(node)
         if any(name == scope.receiver for scope in around(node).path):
             given = node.parent
             if given is not None and given.parent is not None:
-                places[_text(given.parent.named_children[0])] = given.named_children.index(node)
+                places[text(given.parent.named_children[0])] = given.named_children.index(node)
     for scope in scopes:
         if scope.kind == "function_definition" and not scope.receiver and scope.parameters:
             if scope.name in methods:
@@ -195,8 +195,8 @@ def _fields(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> se
         scope: Scope | None = around(node)
         while scope and not scope.subject:
             scope = scope.parent
-        if scope and _text(receiver) == scope.subject:
-            fields.add(_text(node))
+        if scope and text(receiver) == scope.subject:
+            fields.add(text(node))
     return fields
 
 
@@ -205,19 +205,19 @@ def _members(scopes: list[Scope], found: dict[str, list[Node]], around: Callable
     asked = {name for scope in scopes for name in scope.parameters if name != scope.receiver}
     objects, members = found.get("local.reference.object", ()), found.get("local.reference.member", ())
     for node, member in zip(objects, members, strict=True):
-        name = _text(node)
+        name = text(node)
         if name not in asked:
             continue
         scope: Scope | None = around(node)
         while scope and name not in scope.names:
             scope = scope.parent
         if scope and name in scope.parameters:
-            scope.parameters[name].add(_text(member))
+            scope.parameters[name].add(text(member))
 
 
 def _pieces(scopes: list[Scope], found: dict[str, list[Node]]) -> dict[str, Scope]:
     """Functions defined once and called once: where they were cut off is their author's choice."""
-    calls = Counter(_text(node) for node in found.get("local.reference.call", ()))
+    calls = Counter(text(node) for node in found.get("local.reference.call", ()))
     named: dict[str, list[Scope]] = {}
     for scope in scopes:
         if scope.kind == "function_definition":
@@ -239,14 +239,14 @@ def _pieces(scopes: list[Scope], found: dict[str, list[Node]]) -> dict[str, Scop
 def _aliases(found: dict[str, list[Node]]) -> Iterator[tuple[str, str]]:
     """`name = function` in the body of a class."""
     pairs = zip(found.get("local.reference.alias", ()), found.get("local.reference.method", ()), strict=True)
-    return ((_text(alias), _text(name)) for alias, name in pairs)
+    return ((text(alias), text(name)) for alias, name in pairs)
 
 
 def _is_plain(scope: Scope) -> bool:
     """Does the function run as written: no decorator but those for methods, and no generator?"""
     around = scope.node.parent
     if around is not None and around.type == "decorated_definition":
-        names = {_text(child).lstrip("@ ") for child in around.named_children if child.type == "decorator"}
+        names = {text(child).lstrip("@ ") for child in around.named_children if child.type == "decorator"}
         if not names <= {"staticmethod", "classmethod"}:
             return False
     return not scope.yields
@@ -256,24 +256,24 @@ def _release(found: dict[str, list[Node]], around: Callable[[Node], Scope]) -> N
     """`global` and `nonlocal`: the name is not bound here."""
     for capture in ("local.outer.global", "local.outer.nonlocal"):
         for node in found.get(capture, ()):
-            around(node).names.discard(_text(node))
+            around(node).names.discard(text(node))
 
 
 def _imports(nodes: list[Node] | tuple[Node, ...]) -> Iterator[Import]:
     for node in nodes:
         module = node.child_by_field_name("module_name")
-        base = _text(module).replace(" ", "") if module else ""
+        base = text(module).replace(" ", "") if module else ""
         if any(child.type == "wildcard_import" for child in node.named_children):
             yield Import("*", base)
         for item in node.children_by_field_name("name"):
             if item.type == "aliased_import":
                 target, alias = item.child_by_field_name("name"), item.child_by_field_name("alias")
                 if target and alias:
-                    yield Import(_text(alias), _joined(base, _text(target)))
+                    yield Import(text(alias), _joined(base, text(target)))
             elif module:
-                yield Import(_text(item), _joined(base, _text(item)))
+                yield Import(text(item), _joined(base, text(item)))
             else:
-                first = _text(item).partition(".")[0]
+                first = text(item).partition(".")[0]
                 yield Import(first, first)
 
 
@@ -283,7 +283,3 @@ def _joined(base: str, name: str) -> str:
 
 def _dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode()

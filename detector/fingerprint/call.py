@@ -9,8 +9,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from detector.fingerprint.api import api, default, normal_name, public, signature
-from detector.fingerprint.expression import Expressions, label
+from detector.fingerprint.expression import label
 from detector.fingerprint.module import Module
+from detector.fingerprint.operation import Operations
 from detector.fingerprint.term import VARIABLE, Term, constant, digest
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ Helpers: TypeAlias = Mapping[str, Helper]
 Rewrite: TypeAlias = "Callable[[Calls, Arguments], Term | None]"
 
 
-class Calls(Expressions):
+class Calls(Operations):
     """Calls, by what is called."""
 
     def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:

@@ -24,7 +24,7 @@ from detector.fingerprint.piece import Pieces
 from detector.fingerprint.statement import Statements
 from detector.fingerprint.term import Term, digest
 from detector.unit.source import Source
-from detector.unit.tree import Syntax, parse
+from detector.unit.tree import Syntax, parse, text
 from detector.unit.unit import Unit, UnitKind
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class Declared:
         for scope in self.found.scopes:
             if scope.kind == "function_definition":
                 small = scope.name not in api().hooks and _returned(scope) is not None
-                written = digest(_text(scope.node))
+                written = digest(text(scope.node))
                 found.append((scope.name, source.path, written, self._snippet(scope) if small else None))
         return found
 
     def _snippet(self, scope: Scope) -> str:
         """The function with the imports of its file and the names bound there, as a file of its own."""
-        written = _text(scope.node)
+        written = text(scope.node)
         bound = sorted(self.found.scopes[0].names & set(_WORD.findall(written)) - {scope.name})
         names = [
             f"{name} = ..." for name in bound if not any(item.name == name for item in self.found.imports)
@@ -115,14 +115,14 @@ def helpers_of(declared: Iterable[Declared], roots: Roots) -> dict[str, Helper]:
             if body is None:
                 bodies[scope.name] = ""
                 continue
-            written = _text(scope.node)
+            written = text(scope.node)
             if bodies.setdefault(scope.name, written) == written:
                 values = values or module(file.syntax.source, file.found, roots)
                 helpers[scope.name] = Helper(scope, values, parameters_of(scope), body)
     return {
         name: helper
         for name, helper in helpers.items()
-        if bodies[name] and bodies[name] == _text(helper.scope.node)
+        if bodies[name] and bodies[name] == text(helper.scope.node)
     }
 
 
@@ -229,10 +229,6 @@ def _returned(scope: Scope) -> Node | None:
     if len(statements) != 1 or statements[0].type != "return_statement":
         return None
     return next((child for child in statements[0].named_children if not child.is_extra), None)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
 
 
 def _first_line(node: Node) -> int:

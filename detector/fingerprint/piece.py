@@ -91,9 +91,9 @@ class Pieces(Statements):
 
     def walked(self, piece: Scope, node: Node, tail: bool) -> Term:
         """Walk a piece over the caller's values. What it changes of a subject stays changed."""
-        function, body = self.parts(node)[0], piece.node.child_by_field_name("body")
-        given = self.arguments(self.parts(node)[-1])
-        values = self.given(piece, given)
+        function, *_, arguments = self.parts(node)
+        body = piece.node.child_by_field_name("body")
+        values = self.given(piece, self.arguments(arguments))
         if function.type == "attribute" and piece.receiver:
             values[piece.receiver] = self.value(self.split(function)[0])
         self.record.calls.add(piece.name)

@@ -91,6 +91,11 @@ def parse(source: Source, seconds: float = 5.0) -> Syntax | None:
     return Syntax(source, tree, "has syntax errors; what parses around them is used")
 
 
+def text(node: Node) -> str:
+    """The text of a node."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
 def _is_rubble(tree: Tree) -> bool:
     """Does so much hang under one syntax error that a query, which takes quadratic time there, never ends?"""
     cursor = tree.walk()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from detector.unit.source import read_source
-from detector.unit.tree import captures, parse
+from detector.unit.tree import captures, parse, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -253,4 +253,4 @@ def _captured(name: str, node: Node) -> list[Node]:
 
 
 def _text(node: Node | None) -> str:
-    return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
+    return text(node) if node is not None else ""
