@@ -6,27 +6,38 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from match_factory import BITS, corresponding, every, side
 
 from detector.candidate.bag import bags
 from detector.match.alignment import align, pair_nodes
 from detector.match.assignment import one_to_one
-from detector.match.chance import FREE, TYPICAL, Common, Law, law, own_scores, scores
+from detector.match.chance import FREE, TYPICAL, Common, Law, Tail, law, own_scores, scores
 from detector.match.correspondence import Match
 from detector.match.rename import Votes, rename_map, together
 from detector.match.side import Side
 
 
 def test_bits_and_e_value_say_the_same() -> None:
-    fitted = Law(0.2, 0.05)
-    bits = fitted.bits(300.0)
-    assert fitted.expected(300.0, 1e6) == pytest.approx(1e6 * 2**-bits)
-    assert fitted.expected(300.0, 1e6) == pytest.approx(0.2 * 1e6 * math.exp(-0.05 * 300.0))
+    fitted = Law(chance=Tail(0.2, 0.1), idiom=Tail(0.003, 0.05))
+    bits = fitted.bits(80.0)
+    assert fitted.expected(80.0, 1e6) == pytest.approx(1e6 * 2**-bits)
+    by_chance, by_idiom = 0.2 * math.exp(-0.1 * 80.0), 0.003 * math.exp(-0.05 * 80.0)
+    assert fitted.expected(80.0, 1e6) == pytest.approx(1e6 * (by_chance + by_idiom))
 
 
 def test_more_score_is_less_chance_and_more_pairs_are_more() -> None:
     assert law().expected(400.0, 1e6) < law().expected(200.0, 1e6) < law().expected(200.0, 1e7)
     assert law().bits(-5.0) >= 0.0 and law().expected(1e9, 1e9) < 1e-200
+
+
+@given(st.floats(0.0, 1e4), st.floats(1e-7, 1e-2), st.floats(0.02, 0.5), st.floats(1e-7, 1e-2))
+def test_the_score_that_carries_its_bits_is_the_score_itself(
+    score: float, k: float, rate: float, idiom_k: float
+) -> None:
+    fitted = Law(Tail(k, rate), Tail(idiom_k, rate / 4))
+    assert float(fitted.score(fitted.bits(score))) == pytest.approx(score, rel=1e-6, abs=1e-6)
 
 
 CODE = """
@@ -73,24 +84,23 @@ def shared_by_hand(a: Side, b: Side, i: int, j: int) -> float:
     return float(sum(gain for gain in shared if gain > 0))
 
 
-def test_a_score_is_what_is_shared_weighed_by_the_larger_part() -> None:
+def test_a_score_is_what_is_shared_weighed_by_the_square_of_the_larger_part() -> None:
     a, b = side(m=CODE), side(m=CODE.replace("1.7", "1.9"))
     found = scores(a.bags, b.bags, every(a, b))
     own_a, own_b = own_scores(a.bags), own_scores(b.bags)
     for (i, j), score in zip(np.ndindex(len(a.units), len(b.units)), found.tolist(), strict=True):
         common = shared_by_hand(a, b, i, j)
         part = min(1.0, max(common / own_a[i], common / own_b[j])) if common else 0.0
-        assert score == pytest.approx(common * part, rel=1e-4, abs=1e-3)
+        assert score == pytest.approx(common * part**2, rel=1e-4, abs=1e-3)
 
 
-def test_no_pair_carries_more_bits_than_half_of_what_it_holds() -> None:
+def test_no_pair_carries_more_bits_than_two_thirds_of_what_it_holds_or_eight_a_node() -> None:
     a = side(m="class Shell:\n    pass\n" + CODE)
     common = Common.of(a.bags, a.bags)
-    most = common.held(every(a, a)) / 2
+    nodes = np.minimum(*(a.bags.sizes[rows] for rows in (every(a, a).a, every(a, a).b)))
+    most = np.minimum(common.held(every(a, a)) / 1.5, 8 * nodes)
     bits = [law().bits(score) for score in common.limited(every(a, a), law()).tolist()]
     assert (np.array(bits) <= most + 1e-6).all()
-    assert law().score(law().bits(57.0)) == pytest.approx(57.0)
-    assert law().score(law().bits(3.0)) == pytest.approx(3.0)
 
 
 def test_the_shared_terms_of_a_pair_add_up_to_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:

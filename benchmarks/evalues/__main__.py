@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from math import exp, log
+from dataclasses import asdict, replace
+from math import log
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,38 @@ from benchmarks.accuracy.page import write_section
 from benchmarks.evalues.classes import ClassPair, class_pairs
 from benchmarks.evalues.equality import complete_pairs
 from benchmarks.evalues.figure import figure
+from benchmarks.evalues.mixture import mixture
+from benchmarks.evalues.neighbours import neighbours
 from benchmarks.evalues.pairs import Chance, Package, comparisons, couples, packages
 from detector.background import Background
-from detector.match.chance import FITTED, Law, law
+from detector.match.chance import Law, Tail, law
 
 LAW = Path("detector/background/law.json")
 PAGE = Path("docs/statistics.md")
 FIGURE = Path("docs/images/calibration.svg")
 SHARED = Path("benchmarks/evalues/shared_origin.tsv")
 COMPARISONS = 220
+BITS = range(4, 21, 2)
 LIMITS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-_BINS = np.array([FITTED, 10, 12.5, 15, 17.5, 20, 25, 30, 35, 40, 50, 60, 80, 100])
-"""scores between which exceedances are counted; above, shared origin outweighs chance"""
 
 
 def fitted(found: Sequence[Chance]) -> Law:
-    """Least squares on the logarithms of the tail counts of unexplained scores, each weighed by its size."""
+    """The law of what neither public code nor a shared origin explains, in three digits."""
     pairs = float(sum(chance.pairs for chance in found))
-    scores = np.concatenate([chance.scores[~chance.explained] for chance in found])
-    tail = np.array([(scores >= least).sum() for least in _BINS], dtype=float)
-    kept = tail > 0
-    slope, level = np.polyfit(_BINS[kept], np.log(tail[kept] / pairs), 1, w=np.sqrt(tail[kept]))
-    return Law(k=float(f"{exp(level):.3g}"), rate=float(f"{-slope:.3g}"))
+    apart = shared_origin()
+    scores = [
+        float(score)
+        for chance in found
+        for score, known, names in zip(chance.scores, chance.explained, chance.names, strict=True)
+        if not known and names not in apart
+    ]
+    new = mixture(np.array(scores), pairs)
+    chance, idiom = (Tail(_rounded(part.k), _rounded(part.rate)) for part in (new.chance, new.idiom))
+    return Law(chance, idiom)
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.3g}")
 
 
 def e_values(found: Sequence[Chance], fit: Law, apart: frozenset[tuple[str, str]]) -> NDArray[np.float64]:
@@ -62,17 +73,14 @@ def fit_law(background: Background) -> None:
     """Fit on the packages labelled `fit` and write the law."""
     chosen = packages("fit", background)
     found = list(comparisons(chosen, COMPARISONS, background))
-    new = fitted(found)
     named, complete = complete_pairs(couples(chosen, COMPARISONS))
-    share = float(f"{complete / named:.2g}")
+    new = replace(fitted(found), complete=float(f"{complete / named:.2g}"))
     about = (
         f"{COMPARISONS} comparisons of packages labelled fit, {sum(c.pairs for c in found):,} pairs of units;"
         f" {complete} of {named:,} pairs of functions of one name are complete"
     )
-    LAW.write_text(
-        json.dumps({"k": new.k, "rate": new.rate, "complete": share, "about": about}) + "\n", "utf-8"
-    )
-    print(new, share)
+    LAW.write_text(json.dumps(asdict(new) | {"about": about}) + "\n", "utf-8")
+    print(new)
 
 
 def calibrate(background: Background) -> None:
@@ -87,6 +95,7 @@ def calibrate(background: Background) -> None:
         figure(LIMITS, [int((values <= limit).sum()) / len(found) for limit in LIMITS]), "utf-8"
     )
     write_section("calibration of classes", _of_classes(chosen, background), PAGE)
+    write_section("calibration next to matches", _next_to_matches(chosen, background), PAGE)
     named, complete = complete_pairs(couples(chosen, COMPARISONS))
     equal = (
         f"Of {named:,} pairs of functions of one name (4 statements or more) {complete} are complete;"
@@ -98,7 +107,7 @@ def calibrate(background: Background) -> None:
 
 def _of_classes(chosen: Sequence[Package], background: Background) -> str:
     """The table of class pairs; one origin of two members is one origin of their classes."""
-    apart = {(left.rpartition(".")[0], right.rpartition(".")[0]) for left, right in shared_origin()}
+    apart = _shared_classes()
     compared = couples(chosen, COMPARISONS)
     found: list[ClassPair] = [
         pair for a, b in compared for pair in class_pairs(a, b, background, max(LIMITS))
@@ -108,6 +117,23 @@ def _of_classes(chosen: Sequence[Package], background: Background) -> str:
     for pair in sorted(found, key=lambda pair: pair.e_value)[:20]:
         print(f"{pair.e_value:.1e}  {'  '.join(pair.names)}", "(set apart)" * (pair.names in apart))
     return _table(every, values, len(compared))
+
+
+def _shared_classes() -> frozenset[tuple[str, str]]:
+    """The classes that pairs of one origin stand in."""
+    return frozenset((left.rpartition(".")[0], right.rpartition(".")[0]) for left, right in shared_origin())
+
+
+def _next_to_matches(chosen: Sequence[Package], background: Background) -> str:
+    """The table of pairs next to pairs of one name: how many carry so many bits, how many are promised."""
+    apart = _shared_classes()
+    found = [neighbours(a, b, background, apart) for a, b in couples(chosen, COMPARISONS)]
+    bits = np.concatenate([some for some, _ in found])
+    pairs = sum(count for _, count in found)
+    rows = "\n".join(
+        f"| {least} | {pairs * 2.0**-least:,.1f} | {int((bits >= least).sum()):,} |" for least in BITS
+    )
+    return f"{pairs:,} pairs.\n\n| bits at least | promised at most | found |\n|---:|---:|---:|\n{rows}"
 
 
 def _table(every: NDArray[np.float64], values: NDArray[np.float64], comparisons: int) -> str:

@@ -11,17 +11,19 @@ union bound over the nodes of a large function. Coincidence makes parts alike, a
 unrelated functions hold rare idioms in common, but these are a small part of either. So the score weighs
 what is held by the larger of the parts that it makes up of the two units:
 
-    S = held * max(held / own score of a, held / own score of b)
+    S = held * max(held / own score of a, held / own score of b) ** WEIGHT
 
-Terms of one function overlap and go together, so S is not yet a number of bits: the highest S of unrelated
-units follows an extreme-value law, whose decay `rate` is fitted on unrelated packages and absorbs that
-dependence (Altschul et al. 1990; Pearson 1998):
+Terms of one function overlap and go together, so S is not yet a number of bits. The highest S of unrelated
+units follow an extreme-value law whose decay is fitted on unrelated packages and absorbs that dependence
+(Altschul et al. 1990; Pearson 1998). Two things bring them about: words that meet by chance, which is
+common and soon ends, and idioms that people know, which are rare and go on. So the law is a mixture of two:
 
-    E = K * pairs * exp(-rate * S),    bits = (rate * S - ln K) / ln 2,    E = pairs * 2^-bits
+    E = pairs * (chance.k * exp(-chance.rate * S) + idiom.k * exp(-idiom.rate * S)) = pairs * 2^-bits
 
-Below `FITTED` the law was not fitted; there bits rise evenly from 0. And no match carries more bits than half
-of what it holds: a complete copy of next to nothing is next to nothing. docs/statistics.md has fit and
-calibration.
+Below `FITTED` nothing was fitted; there bits rise with a root of S, slowly enough that pairs next to matches,
+where fewer bits suffice, keep what is promised. And no match carries more bits than two thirds
+of what it holds, or than `NODE` for each node: a complete copy of next to nothing is next to nothing.
+docs/statistics.md has fit and calibration.
 """
 
 from __future__ import annotations
@@ -45,10 +47,18 @@ FREE = 4.0
 """bits of a term that carry no score"""
 TYPICAL = 30.0
 """dataflow nodes of a function, up to which size costs nothing"""
-FITTED = 8.0
+WEIGHT = 2
+"""the power to which the part is raised that two units have in common"""
+FITTED = 15.0
 """least score at which the law was fitted"""
-OVERLAP = 2.0
+OVERLAP = 1.5
 """a node's terms at several depths overlap at least that often"""
+NODE = 8.0
+"""bits that a match carries for each dataflow node of the smaller unit, at most"""
+_RISE = 0.25
+"""the power of a score with which its bits rise below `FITTED`"""
+_STEPS = 8
+"""of Newton's method; four give all digits where the two parts meet"""
 _PAIRS = 4096
 """most pairs that are scored together"""
 _CELLS = 2**24
@@ -56,29 +66,51 @@ _CELLS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """How many pairs of unrelated units score so high for one reason: a share k * exp(-rate * score)."""
+
+    k: float
+    rate: float
+
+    def nats(self, score: ArrayLike) -> NDArray[np.float64]:
+        """The logarithm of the share of pairs that score so high."""
+        return np.asarray(log(self.k) - self.rate * np.asarray(score, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
 class Law:
-    """The fitted extreme-value law: E = k * pairs * exp(-rate * score).
+    """The fitted extreme-value law: what chance brings about, and what idioms do.
 
     `complete` is the share of pairs of unrelated functions, of 4 statements or more and of the same name,
     that have the very same terms (detector/match/completion.py).
     """
 
-    k: float
-    rate: float
+    chance: Tail
+    idiom: Tail
     complete: float = 1e-4
 
     def bits(self, score: float) -> float:
         """The bit score: E = pairs * 2^-bits, whatever the background."""
-        least = max(0.0, self.rate * FITTED - log(self.k)) / log(2)
         if score < FITTED:
-            return least * max(0.0, float(score)) / FITTED
-        return least + float(self.rate * (score - FITTED)) / log(2)
+            return self.bits(FITTED) * float((max(0.0, score) / FITTED) ** _RISE)
+        nats = np.logaddexp(self.chance.nats(score), self.idiom.nats(score))
+        return max(0.0, -float(nats)) / log(2)
 
     def score(self, bits: ArrayLike) -> NDArray[np.float64]:
-        """The scores that carry so many bits."""
+        """The scores that carry so many bits.
+
+        By Newton's method: bits are a concave function of the score, so it rises to the root from below,
+        where either part of the law alone would carry as many.
+        """
         carried, least = np.maximum(0.0, bits), self.bits(FITTED)
-        rising = FITTED * carried / max(least, 1e-9)
-        return np.where(carried < least, rising, FITTED + (carried - least) * log(2) / self.rate)
+        nats = -log(2) * np.maximum(carried, least)
+        found = np.maximum(*((log(part.k) - nats) / part.rate for part in (self.chance, self.idiom)))
+        for _ in range(_STEPS):
+            chance, idiom = self.chance.nats(found), self.idiom.nats(found)
+            both = np.logaddexp(chance, idiom)
+            slope = self.idiom.rate + (self.chance.rate - self.idiom.rate) * np.exp(chance - both)
+            found = found + (both - nats) / slope
+        return np.where(carried < least, FITTED * (carried / max(least, 1e-9)) ** (1 / _RISE), found)
 
     def expected(self, score: float, pairs: float) -> float:
         """E-value: how many of `pairs` unrelated pairs score this high by coincidence."""
@@ -93,7 +125,7 @@ class Law:
 def law() -> Law:
     """The law that ships with the background."""
     fitted = json.loads(files("detector.background").joinpath("law.json").read_text("utf-8"))
-    return Law(fitted["k"], fitted["rate"], fitted["complete"])
+    return Law(Tail(**fitted["chance"]), Tail(**fitted["idiom"]), fitted["complete"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +194,8 @@ class Common:
     def limited(self, pairs: Candidates, by: Law) -> NDArray[np.float64]:
         """The score of each candidate pair, no higher than what the two hold in common can carry."""
         held = self.held(pairs)
-        return np.minimum(self._weighed(pairs, held), by.score(held / OVERLAP))
+        nodes = np.minimum(self.a.sizes[pairs.a], self.b.sizes[pairs.b])
+        return np.minimum(self._weighed(pairs, held), by.score(np.minimum(held / OVERLAP, NODE * nodes)))
 
     def scores(self, pairs: Candidates) -> NDArray[np.float64]:
         """The score of each candidate pair."""
@@ -195,7 +228,7 @@ class Common:
     def _weighed(self, pairs: Candidates, held: NDArray[np.float64]) -> NDArray[np.float64]:
         """What is held, weighed by the larger of the parts that it makes up."""
         part = held / np.maximum(np.minimum(self.own_a[pairs.a], self.own_b[pairs.b]), 1e-9)
-        return held * np.minimum(part, 1.0)
+        return np.asarray(held * np.minimum(part, 1.0) ** WEIGHT)
 
 
 def scores(a: Bags, b: Bags, pairs: Candidates) -> NDArray[np.float64]:

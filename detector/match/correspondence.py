@@ -28,7 +28,7 @@ import numpy as np
 from detector.candidate.candidate import Candidates
 from detector.fingerprint.piece import DEPTH
 from detector.match.assignment import Pair, one_to_one
-from detector.match.chance import Law
+from detector.match.chance import WEIGHT, Law
 from detector.match.completion import complete
 from detector.match.pooling import pools
 from detector.match.side import Side
@@ -173,7 +173,7 @@ def _next_to_matches(a: Side, b: Side, seeds: dict[Pair, Match], test: Significa
         new = {
             pair
             for match in matched
-            for pair in _next_to(match, a, b)
+            for pair in next_to(match, a, b)
             if pair not in tried and pair[0] not in left and pair[1] not in right
         }
         if not new:
@@ -226,7 +226,7 @@ def _completed(a: Side, b: Side, matches: Mapping[Pair, Match], test: Significan
     }
 
 
-def _next_to(match: Pair, a: Side, b: Side) -> Iterator[Pair]:
+def next_to(match: Pair, a: Side, b: Side) -> Iterator[Pair]:
     """Pairs of neighbours of the same kind, and of members of the same classes."""
     for around_a, around_b in _around(match, a, b):
         for neighbour, kind in around_a.items():
@@ -267,7 +267,7 @@ def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test:
         ):
             continue
         whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
-        if score < _PART**2 * whole:
+        if score < _PART ** (1 + WEIGHT) * whole:
             continue
         if free_a and right.get(pair[1]) in _called(pair[0], a):
             continue

@@ -62,8 +62,8 @@ def _in_files(path: str, original: str, marked: Sequence[Marked], package_pairs:
     whole = own_scores(a.bags)
     possible = float(len(a.units)) * len(b.units)
     places = [(pair.copy.row, pair.original.row) for pair in marked]
-    held = common.held(Candidates.of(places))
-    for pair, rows, score in zip(marked, places, held.tolist(), strict=True):
+    scored = common.limited(Candidates.of(places), law())
+    for pair, rows, score in zip(marked, places, scored.tolist(), strict=True):
         partner = partners.get(rows[0])
         yield Result(
             pair=pair,

@@ -12,10 +12,10 @@ from benchmarks.accuracy.ladder.laundry import Laundered
 from benchmarks.accuracy.ladder.sample import FEWEST_NODES, Function, Program
 from detector.background import Background
 from detector.candidate.bag import Bags, bags
-from detector.candidate.candidate import candidates
+from detector.candidate.candidate import Candidates, candidates
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.workers import fingerprint_files
-from detector.match.chance import law, own_scores, scores
+from detector.match.chance import Common, law
 
 _Units = dict[tuple[str, str], Fingerprint]
 
@@ -88,10 +88,12 @@ def _searched(
 ) -> Iterator[tuple[float, float, float, float]]:
     """Score, rival, E-value, ceiling of each function; `there` holds their originals, then the haystack."""
     pairs = candidates(here, there)
-    scored = scores(here, there, pairs)
+    common = Common.of(here, there)
+    scored = common.limited(pairs, law())
     numbers = np.array(owners, dtype=np.int64)
     whose = numbers[pairs.a]
-    own = own_scores(there)
+    every = np.arange(len(there))
+    own = Common.of(there, there).limited(Candidates(every, every), law())
     alone = len(there) - functions + 1
     for at in range(functions):
         mine = whose == at
