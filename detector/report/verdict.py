@@ -66,7 +66,7 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=100, best=60)),
     ("moderate", Weight(strong=1, classes=2, bits=60)),
-    ("moderate", Weight(moderate=3, classes=2, bits=80, both=0.015, consistency=0.5)),
+    ("moderate", Weight(moderate=3, classes=2, bits=80, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
 )
