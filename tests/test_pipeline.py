@@ -138,6 +138,15 @@ def test_both_sides_at_the_same_commit_is_said(examples: Path) -> None:
     assert any("same commit" in warning.message for warning in report.warnings)
 
 
+def test_a_side_without_code_is_said(examples: Path, tmp_path: Path) -> None:
+    moved = new_repository(tmp_path / "moved")
+    moved.commit({"README.md": "The code has moved.\n"})
+    report = detector.compare(str(moved.path), str(examples / "original"))
+    assert [(n.side, n.message) for n in report.warnings if "no Python code" in n.message] == [
+        ("a", "holds no Python code at this commit, so none was compared; @REV after it chooses another")
+    ]
+
+
 def test_a_class_that_breaks_costs_its_findings_and_a_warning_only(
     examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -112,9 +112,10 @@ def _side(prints: Prints, background: Background) -> Side:
 
 
 def _sided(prints: Prints, side: str) -> list[Notice]:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return [replace(notice, side=side) for notice in prints.notices]
+    """What is to be said about a side: a verdict on one that holds no code would be a verdict on nothing."""
+    empty = Notice("holds no Python code at this commit, so none was compared; @REV after it chooses another")
+    notices = prints.notices if prints.files or prints.notices else (empty,)
+    return [replace(notice, side=side) for notice in notices]
 
 
 def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict[str, list[str]]:
