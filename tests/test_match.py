@@ -134,6 +134,15 @@ def test_a_caller_that_merely_holds_a_matched_piece_is_no_part() -> None:
     assert pairs == {("head", "head"), ("tail", "tail")}
 
 
+def test_of_several_copies_each_is_a_part_of_its_own_like() -> None:
+    """`start` calls `head`, which is walked there: a copy of `head` is as much like the one as the other."""
+    body = CODE[CODE.index("def head") : CODE.index("def tail")].replace("return w", "x.data = w")
+    code = f"import torch\ndef start(x, n):\n    head(x, n)\n    train(x)\n{body}"
+    a, b = side(m=code), side(m=code, n=code, o="def train(x):\n    return x\n")
+    pairs = {(a.units[m.a].unit.name, b.units[m.b].unit.name) for m in corresponding(a, b, 0.01).matches}
+    assert ("head", "head") in pairs and not {("start", "head"), ("head", "start")} & pairs
+
+
 def test_the_best_pair_is_kept_first_and_nothing_stands_twice() -> None:
     assert one_to_one([(1, 5), (1, 6), (2, 5), (2, 6), (3, 7)]) == [0, 3, 4]
 

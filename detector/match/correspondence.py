@@ -133,18 +133,23 @@ def _jointly(weights: Mapping[Pair, float], a: Side, b: Side) -> list[Pair]:
     return chosen
 
 
-def _heaviest(weighed: dict[Pair, float], a: Side, b: Side) -> list[Pair]:
-    """Greedy one-to-one choice; ties go to the smaller units (a caller holds its pieces, and is not one of
-    them), then to equal names, then to the order of the text.
+def _heaviest(weighed: Mapping[Pair, float], a: Side, b: Side) -> list[Pair]:
+    """Greedy one-to-one choice."""
+    ranked = _ranked(weighed, a, b)
+    return sorted(ranked[at] for at in one_to_one(ranked))
+
+
+def _ranked(weighed: Mapping[Pair, float], a: Side, b: Side) -> list[Pair]:
+    """Heaviest first; ties go to equal names, then to smaller units (a caller holds its pieces, and is not
+    one of them), then to the order of the text.
     """
     size_a, size_b = a.bags.sizes.tolist(), b.bags.sizes.tolist()
 
-    def rank(pair: Pair) -> tuple[float, int, bool, Pair]:
+    def rank(pair: Pair) -> tuple[float, bool, int, Pair]:
         same_name = a.units[pair[0]].unit.name == b.units[pair[1]].unit.name
-        return -weighed[pair], size_a[pair[0]] + size_b[pair[1]], not same_name, pair
+        return -weighed[pair], not same_name, size_a[pair[0]] + size_b[pair[1]], pair
 
-    ranked = sorted(weighed, key=rank)
-    return sorted(ranked[at] for at in one_to_one(ranked))
+    return sorted(weighed, key=rank)
 
 
 def _agreement(pair: Pair, partner: dict[int, int], a: Side, b: Side) -> int:
@@ -256,9 +261,8 @@ def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test:
     left, right = dict(matches.keys()), {pair[1]: pair[0] for pair in matches}
     own_a, own_b = test.common.own_a, test.common.own_b
     parts: list[Match] = []
-    ranked = sorted(scored.items(), key=lambda row: (-row[1], row[0]))
     used: set[tuple[str, int]] = set()
-    for pair, score in ranked:
+    for pair in _ranked(scored, a, b):
         free_a, free_b = pair[0] not in left, pair[1] not in right
         if (
             not (free_a or free_b)
@@ -267,14 +271,14 @@ def _parts(a: Side, b: Side, every: Scored, matches: Mapping[Pair, Match], test:
         ):
             continue
         whole = min(own_a[pair[0]] if free_a else np.inf, own_b[pair[1]] if free_b else np.inf)
-        if score < _PART ** (1 + WEIGHT) * whole:
+        if scored[pair] < _PART ** (1 + WEIGHT) * whole:
             continue
         if free_a and right.get(pair[1]) in _called(pair[0], a):
             continue
         if free_b and left.get(pair[0]) in _called(pair[1], b):
             continue
         used.add(("a", pair[0]) if free_a else ("b", pair[1]))
-        parts.append(replace(_match(pair, score, test.law, _possible(a, b)), part=True))
+        parts.append(replace(_match(pair, scored[pair], test.law, _possible(a, b)), part=True))
     return parts
 
 
