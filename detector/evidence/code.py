@@ -32,8 +32,9 @@ from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.term import LEVELS
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
-from detector.match.alignment import Pairing, align, pair_nodes
+from detector.match.alignment import Lines, Pairing, align, pair_nodes
 from detector.match.chance import Common, law
+from detector.match.convergence import Writing, converges, retitled, writing
 from detector.match.correspondence import Basis, Match, Matches, correspond
 from detector.match.relation import relations
 from detector.match.rename import Votes, rename_map, together, votes
@@ -127,47 +128,95 @@ def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """What a match looks like: paired nodes, votes for names, aligned statements, how these are written."""
+
+    pairing: Pairing
+    cast: Votes
+    lines: Sequence[Lines]
+    writing: Writing
+
+
 def _findings(
     compared: Comparison, matches: Matches, explained: Sequence[tuple[str, ...]]
 ) -> tuple[list[Finding], list[Votes]]:
     """One finding for each main match with the parts that belong to it."""
+    likenesses = [_likeness(compared, match) for match in matches.matches]
+    files = _writing_of_files(compared, matches, likenesses, explained)
     found: list[Finding] = []
     all_votes: list[Votes] = []
-    for match, reasons in zip(matches.matches, explained, strict=True):
-        finding, cast = _finding(compared, match, reasons)
-        found.append(finding)
+    for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
+        between = files.get(_files(compared, match), likeness.writing)
+        convergent = converges(match.bits, likeness.writing, between)
+        found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
-            all_votes.append(cast)
+            all_votes.append(likeness.cast)
     return found, all_votes
 
 
-def _finding(compared: Comparison, match: Match, explained: tuple[str, ...]) -> tuple[Finding, Votes]:
+def _likeness(compared: Comparison, match: Match) -> _Likeness:
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
     pairing = pair_nodes(unit_a, unit_b, partial(compared.a.bags.rarity, match.a))
     cast = votes(unit_a, unit_b, pairing)
     lines = align(unit_a, unit_b, pairing)
-    weight = sum(line.weight for line in lines) or 1.0
+    texts = compared.texts_a[unit_a.unit.path], compared.texts_b[unit_b.unit.path]
+    return _Likeness(pairing, cast, lines, writing(cast, lines, *texts))
+
+
+def _files(compared: Comparison, match: Match) -> tuple[str, str]:
+    return compared.a.units[match.a].unit.path, compared.b.units[match.b].unit.path
+
+
+def _writing_of_files(
+    compared: Comparison,
+    matches: Matches,
+    likenesses: Sequence[_Likeness],
+    explained: Sequence[tuple[str, ...]],
+) -> dict[tuple[str, str], Writing]:
+    """How all that matches between two files is written; where functions were renamed throughout, as if no
+    name had been kept.
+    """
+    files: dict[tuple[str, str], Writing] = defaultdict(Writing)
+    titles: list[tuple[str, str]] = []
+    for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
+        if not reasons and not match.part:
+            files[_files(compared, match)] += likeness.writing
+            units = compared.a.units[match.a].unit, compared.b.units[match.b].unit
+            if units[0].kind in ("function", "method"):
+                titles.append((units[0].name.rpartition(".")[2], units[1].name.rpartition(".")[2]))
+    return {pair: replace(each, kept=0) for pair, each in files.items()} if retitled(titles) else files
+
+
+def _finding(
+    compared: Comparison, match: Match, likeness: _Likeness, explained: tuple[str, ...], convergent: bool
+) -> Finding:
+    unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
+    weight = sum(line.weight for line in likeness.lines) or 1.0
     span_a, span_b = _span(unit_a), _span(unit_b)
     return Finding(
         kind="code",
         title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
         "compute the same in large part",
-        strength=_strength(match),
+        strength=_strength(match, convergent),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
         a=(span_a,),
         b=(span_b,),
-        lines=tuple(Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in lines),
-        renames=rename_map(cast)[:40],
-        transformations=_transformations(compared, match, pairing, unit_a, unit_b),
+        lines=tuple(
+            Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in likeness.lines
+        ),
+        renames=rename_map(likeness.cast)[:40],
+        transformations=_transformations(compared, match, likeness.pairing, unit_a, unit_b),
         explained_by=explained,
-        reasons=_reasons(compared, unit_a, unit_b, pairing),
+        reasons=_reasons(compared, unit_a, unit_b, likeness.pairing),
         details={
             "share_a": _share(match.held, compared.common.own_a[match.a]),
             "share_b": _share(match.held, compared.common.own_b[match.b]),
             "e_value_of": match.basis,
+            **({"convergent": True} if convergent else {}),
         },
-    ), cast
+    )
 
 
 def _share(score: float, whole: float) -> float:
@@ -178,9 +227,11 @@ def _span(unit: Fingerprint) -> Span:
     return Span(unit.unit.path, unit.unit.name, unit.unit.start_line, unit.unit.end_line)
 
 
-def _strength(match: Match) -> Strength:
-    """By the E-value; what owes it to its classes or to its place is no evidence of the same weight."""
-    least = max(match.e_value, _LEAST[match.basis])
+def _strength(match: Match, convergent: bool) -> Strength:
+    """By the E-value; what owes it to its classes or to its place is no evidence of the same weight, and what
+    two hands come to by themselves is weak, however much it is.
+    """
+    least = max(match.e_value, _LEAST["place"] if convergent else _LEAST[match.basis])
     return next((strength for limit, strength in _SCALE if least <= limit), "none")
 
 

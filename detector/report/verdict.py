@@ -194,6 +194,12 @@ def _rests_on(
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
     if expected is not None:
         yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
+    convergent = sum(bool(finding.details.get("convergent")) for finding in alone)
+    if convergent:
+        yield (
+            f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
+            "or one language model twice, write the same: however much they hold, they are weak"
+        )
     heavy = {finding.kind for finding in alone if finding.strength != "weak"} - set(DERIVED)
     kinds = sorted(map(wording.kind_label, heavy))
     if len(kinds) > 1:

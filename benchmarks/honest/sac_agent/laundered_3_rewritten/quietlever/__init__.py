@@ -1,0 +1,1 @@
+"""quietlever: learn to pull continuous levers."""

@@ -1,0 +1,110 @@
+"""Convergence: likeness that two hands reach by themselves.
+
+What two people write from one textbook, or one language model for two people, is alike beyond coincidence and
+yet nobody's copy. It has a mark of its own: the *names* agree by themselves, and the *text* does not. A hand
+that hides what it took replaces the names; a hand that does not hide it leaves whole passages as they stood.
+(Biology tells convergence from common descent likewise, and textual criticism holds that agreement which two
+scribes may come to by themselves proves no common source.)
+
+So a match converges if, over all that matches between its two files, most names are kept but the statements
+do not read the same, unless it holds more than two such hands were seen to have in common. Thresholds lie
+between pairs of honest hands and forks (docs/statistics.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from detector.fingerprint.api import api
+from detector.match.alignment import Lines
+from detector.match.rename import Votes
+
+KEPT = 0.6
+"""share of the places of names that must agree"""
+SAME = 2 / 3
+"""share of the aligned statements, by what they carry, that read the same where a copy was left as it was"""
+STATEMENTS = 12
+"""so many of them at least"""
+RUN = 10
+"""statements in a row that read the same: no two hands were seen to write as many"""
+LARGE = 75.0
+"""bits that no match of two honest hands was seen to carry"""
+_TITLES = 0.3
+"""share of functions that keep their name, below which somebody gave them others"""
+_FEW = 4
+"""functions from which that share is taken"""
+_LAYOUT = re.compile(r"[\s,()\\]+")
+"""what a formatter changes in a statement, besides quotes"""
+_NEAR = 2
+"""lines from one statement to the next in a row"""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How the names and the text of what matches compare.
+
+    `kept` and `replaced` count places of names; `weight` is what the aligned statements carry, `same` what
+    those carry that read the same, which are `statements` in number and at most `run` in a row.
+    """
+
+    kept: int = 0
+    replaced: int = 0
+    weight: float = 0.0
+    same: float = 0.0
+    statements: int = 0
+    run: int = 0
+
+    def __add__(self, other: Writing) -> Writing:
+        return Writing(
+            self.kept + other.kept,
+            self.replaced + other.replaced,
+            self.weight + other.weight,
+            self.same + other.same,
+            self.statements + other.statements,
+            max(self.run, other.run),
+        )
+
+
+def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: Sequence[str]) -> Writing:
+    """Compare two matched units by their votes for names and their statements that correspond."""
+    kept = sum(len(places) for (_, a, b), places in cast.items() if a == b)
+    replaced = sum(map(len, cast.values())) - kept
+    weight = same = 0.0
+    statements = run = longest = 0
+    last = -_NEAR, -_NEAR
+    for line in sorted(lines, key=lambda line: line.a):
+        weight += line.weight
+        if _plain(text_a, line.a) != _plain(text_b, line.b):
+            run = 0
+            continue
+        same += line.weight
+        statements += 1
+        follows = line.a[0] - last[0] <= _NEAR and 0 < line.b[0] - last[1] <= _NEAR
+        run = run + 1 if follows else 1
+        longest = max(longest, run)
+        last = line.a[1], line.b[1]
+    return Writing(kept, replaced, weight, same, statements, longest)
+
+
+def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
+    """A statement without its layout."""
+    return _LAYOUT.sub("", "".join(text[span[0] - 1 : span[1]])).replace("'", '"')
+
+
+def retitled(names: Iterable[tuple[str, str]]) -> bool:
+    """Whether matched functions were given other names throughout: names within were then left by oversight.
+
+    `names` are those of each pair; what a framework calls by its name counts for neither.
+    """
+    hooks = api().hooks
+    free = [(a, b) for a, b in names if not ({a, b} & hooks or a.startswith("__"))]
+    return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
+
+
+def converges(bits: float, alone: Writing, files: Writing) -> bool:
+    """Whether two hands may have come to a match by themselves, by how it and what is beside it is written."""
+    keeps_names = files.kept >= KEPT * (files.kept + files.replaced) > 0
+    left_as_it_was = files.statements >= STATEMENTS and files.same >= SAME * files.weight
+    return keeps_names and not left_as_it_was and alone.run < RUN and bits < LARGE

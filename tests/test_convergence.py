@@ -1,0 +1,149 @@
+"""Convergence: what two hands come to by themselves is told from what was taken."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from git_factory import new_repository
+
+import detector
+from detector.evidence.finding import Finding
+from detector.match.convergence import LARGE, RUN, STATEMENTS, Writing, converges, retitled
+from detector.options import Options
+
+ONE = """
+import torch
+
+
+def patchify(images, patch_size):
+    batch, channels, height, width = images.shape
+    rows, columns = height // patch_size, width // patch_size
+    patches = images.reshape(batch, channels, rows, patch_size, columns, patch_size)
+    patches = patches.permute(0, 2, 4, 3, 5, 1)
+    return patches.reshape(batch, rows * columns, patch_size**2 * channels)
+
+
+def random_masking(tokens, mask_ratio):
+    batch, length, width = tokens.shape
+    keep = int(length * (1 - mask_ratio))
+    noise = torch.rand(batch, length, device=tokens.device)
+    order = noise.argsort(dim=1)
+    restore = order.argsort(dim=1)
+    index = order[:, :keep].unsqueeze(-1).expand(-1, -1, width)
+    mask = torch.ones(batch, length, device=tokens.device)
+    mask[:, :keep] = 0
+    return tokens.gather(1, index), mask.gather(1, restore), restore
+
+
+def reconstruction_loss(prediction, target, mask, normalise):
+    if normalise:
+        mean = target.mean(dim=-1, keepdim=True)
+        variance = target.var(dim=-1, keepdim=True)
+        target = (target - mean) / (variance + 1e-6).sqrt()
+    error = (prediction - target).square().mean(dim=-1)
+    return (error * mask).sum() / mask.sum()
+"""
+"""one hand"""
+
+TWO = """
+import torch
+
+
+def patchify(images, patch_size):
+    batch, channels, height, width = images.size()
+    rows = height // patch_size
+    columns = width // patch_size
+    patches = images.view(batch, channels, rows, patch_size, columns, patch_size)
+    patches = torch.permute(patches, (0, 2, 4, 3, 5, 1))
+    return torch.reshape(patches, (batch, rows * columns, channels * patch_size**2))
+
+
+def random_masking(tokens, mask_ratio):
+    batch, length, width = tokens.size()
+    keep = int((1 - mask_ratio) * length)
+    noise = torch.rand((batch, length), device=tokens.device)
+    order = torch.argsort(noise, dim=1)
+    restore = torch.argsort(order, dim=1)
+    index = order[:, :keep][..., None].expand(-1, -1, width)
+    mask = torch.ones((batch, length), device=tokens.device)
+    mask[:, :keep] = 0.0
+    return torch.gather(tokens, 1, index), torch.gather(mask, 1, restore), restore
+
+
+def reconstruction_loss(prediction, target, mask, normalise):
+    if normalise is True:
+        mean = torch.mean(target, dim=-1, keepdim=True)
+        variance = torch.var(target, dim=-1, keepdim=True)
+        target = (target - mean) / torch.sqrt(variance + 1e-6)
+    error = torch.square(prediction - target).mean(dim=-1)
+    return torch.sum(error * mask) / torch.sum(mask)
+"""
+"""another, with the same names by itself"""
+
+NEW_NAMES = dict(
+    pair.split("=")
+    for pair in """
+patchify=cut images=frames patch_size=edge batch=n channels=depth height=h width=w rows=down columns=across
+patches=tiles random_masking=drop tokens=items mask_ratio=share length=count keep=left noise=dice order=rank
+restore=back index=picked mask=hidden reconstruction_loss=score prediction=guess target=truth normalise=scaled
+mean=centre variance=spread error=gap""".split()
+)
+
+
+def renamed(code: str) -> str:
+    """The code with other names of its own; what is asked of torch keeps its name."""
+
+    def other(found: re.Match[str]) -> str:
+        return NEW_NAMES.get(found[0], found[0])
+
+    return re.sub(r"(?<![.\w])[a-z]\w*(?!\w|\s*=\s*(?:tokens\.device|True|-?\d))", other, code)
+
+
+def code_findings(folder: Path, one: str, two: str) -> list[Finding]:
+    for name, code in (("one", one), ("two", two)):
+        new_repository(folder / name).commit({"model.py": code})
+    options = Options(history=False, only=("code",))
+    report = detector.compare(str(folder / "one"), str(folder / "two"), options)
+    return [finding for finding in report.findings if not finding.explained_by]
+
+
+def test_code_that_two_hands_name_alike_and_write_differently_is_weak(tmp_path: Path) -> None:
+    found = code_findings(tmp_path, ONE, TWO)
+    assert found and {finding.strength for finding in found} == {"weak"}
+    assert all(finding.details["convergent"] for finding in found)
+
+
+def test_the_same_code_under_other_names_is_evidence(tmp_path: Path) -> None:
+    found = code_findings(tmp_path, ONE, renamed(TWO))
+    assert any(finding.strength != "weak" for finding in found)
+    assert not any(finding.details.get("convergent") for finding in found)
+
+
+@pytest.mark.parametrize("two", [ONE, ONE.replace(", ", ",\n        ")], ids=["as it was", "laid out anew"])
+def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) -> None:
+    found = code_findings(tmp_path, ONE, two)
+    assert any(finding.strength != "weak" for finding in found)
+    assert not any(finding.details.get("convergent") for finding in found)
+
+
+LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=40.0, statements=20, run=5)
+
+
+def test_each_mark_of_a_copy_is_enough() -> None:
+    assert converges(LARGE - 1, LIKE_TWINS, LIKE_TWINS)
+    for bits, writing in (
+        (LARGE, LIKE_TWINS),
+        (40.0, Writing(kept=20, replaced=80, weight=100.0)),
+        (40.0, Writing(kept=80, weight=100.0, same=90.0, statements=STATEMENTS)),
+        (40.0, Writing(kept=80, weight=100.0, run=RUN)),
+        (40.0, Writing(weight=100.0)),
+    ):
+        assert not converges(bits, writing, writing)
+
+
+def test_functions_renamed_throughout_show_a_hand_that_hides() -> None:
+    assert retitled([("a", "x"), ("b", "y"), ("c", "z"), ("same", "same"), ("forward", "forward")])
+    assert not retitled([("a", "x"), ("b", "y"), ("same", "same"), ("like", "like")])
+    assert not retitled([("a", "x"), ("forward", "forward"), ("__init__", "__init__")])
