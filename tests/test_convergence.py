@@ -82,21 +82,21 @@ def reconstruction_loss(prediction, target, mask, normalise):
 """
 """another, with the same names by itself"""
 
-NEW_NAMES = dict(
-    pair.split("=")
-    for pair in """
+NEW_NAMES = """
 patchify=cut images=frames patch_size=edge batch=n channels=depth height=h width=w rows=down columns=across
 patches=tiles random_masking=drop tokens=items mask_ratio=share length=count keep=left noise=dice order=rank
 restore=back index=picked mask=hidden reconstruction_loss=score prediction=guess target=truth normalise=scaled
-mean=centre variance=spread error=gap""".split()
-)
+mean=centre variance=spread error=gap
+"""
 
 
 def renamed(code: str) -> str:
     """The code with other names of its own; what is asked of torch keeps its name."""
 
+    names = dict(pair.split("=") for pair in NEW_NAMES.split())
+
     def other(found: re.Match[str]) -> str:
-        return NEW_NAMES.get(found[0], found[0])
+        return names.get(found[0], found[0])
 
     return re.sub(r"(?<![.\w])[a-z]\w*(?!\w|\s*=\s*(?:tokens\.device|True|-?\d))", other, code)
 

@@ -104,7 +104,7 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
 
 
 def converges(bits: float, alone: Writing, files: Writing) -> bool:
-    """Whether two hands may have come to a match by themselves, by how it and what is beside it is written."""
+    """Whether two hands may have come to a match by themselves, by how it and its files are written."""
     keeps_names = files.kept >= KEPT * (files.kept + files.replaced) > 0
     left_as_it_was = files.statements >= STATEMENTS and files.same >= SAME * files.weight
     return keeps_names and not left_as_it_was and alone.run < RUN and bits < LARGE
