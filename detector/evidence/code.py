@@ -214,7 +214,10 @@ def _finding(
             "share_a": _share(match.held, compared.common.own_a[match.a]),
             "share_b": _share(match.held, compared.common.own_b[match.b]),
             "e_value_of": match.basis,
-            **({"convergent": True} if convergent else {}),
+            "names_kept": likeness.writing.kept,
+            "names_replaced": likeness.writing.replaced,
+            "text_kept": _share(likeness.writing.same, likeness.writing.weight),
+            "convergent": convergent,
         },
     )
 

@@ -64,7 +64,7 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.10, consistency=0.5)),
     ("strong", Weight(strong=3, classes=3, bits=100, consistency=0.5)),
     ("strong", Weight(whole=1)),
-    ("moderate", Weight(strong=1, bits=100, best=60)),
+    ("moderate", Weight(strong=1, bits=90, best=60)),
     ("moderate", Weight(strong=1, classes=2, bits=60)),
     ("moderate", Weight(moderate=3, classes=2, bits=80, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),

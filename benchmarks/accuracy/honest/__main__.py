@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.accuracy.page import table, write_section
 from detector import compare
+from detector.evidence.finding import Finding
 from detector.evidence.leftover.numbers import Common, common_numbers
 from detector.evidence.words import read_words
 from detector.options import Options
@@ -68,6 +69,7 @@ def _without_readme(folder: Path) -> Snapshot:
 def _row(outcome: Outcome) -> tuple[object, ...]:
     weight, summary = outcome.weight, outcome.report.summary
     apart = sum(bool(finding.explained_by) for finding in outcome.report.findings)
+    names, text, convergent = _writing(outcome.report)
     return (
         outcome.topic,
         f"**{outcome.other}**" if outcome.other == HONEST else outcome.other,
@@ -81,10 +83,31 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         f"{summary.share_a:.0%}",
         f"{summary.share_b:.0%}",
         f"{weight.consistency:.0%}",
+        f"{names:.0%}",
+        f"{text:.0%}",
+        convergent,
         len(outcome.numbers.bits),
         f"{sum(outcome.numbers.bits.values()):.0f}",
         f"{outcome.numbers.share:.0%}",
     )
+
+
+def _writing(report: Report) -> tuple[float, float, int]:
+    """Of the code that nothing explains: share of names kept, share of bits in text that was kept, and how
+    many findings are convergent.
+    """
+    code = [finding for finding in report.findings if finding.kind == "code" and not finding.explained_by]
+    kept, replaced, text = (
+        sum(_number(finding, key) * (finding.bits if key == "text_kept" else 1.0) for finding in code)
+        for key in ("names_kept", "names_replaced", "text_kept")
+    )
+    convergent = sum(finding.details["convergent"] is True for finding in code)
+    return kept / ((kept + replaced) or 1.0), text / (sum(f.bits for f in code) or 1.0), convergent
+
+
+def _number(finding: Finding, key: str) -> float:
+    value = finding.details[key]
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _separated(found: list[Outcome], crossed: list[Outcome]) -> str:
@@ -108,7 +131,7 @@ def main() -> None:
     crossed = list(outcomes(HONEST, leaving=(SOURCE,)))
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
-             "constants:", "their bits:", "of all:")  # fmt: skip
+             "names kept:", "text kept:", "convergent:", "constants:", "their bits:", "of all:")  # fmt: skip
     text = f"{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
     write_section("honest", text)
 
