@@ -132,7 +132,8 @@ LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=40.0, statements=2
 
 
 def test_each_mark_of_a_copy_is_enough() -> None:
-    assert converges(LARGE - 1, LIKE_TWINS, LIKE_TWINS)
+    assert converges(LARGE - 1, 1.0, LIKE_TWINS, LIKE_TWINS)
+    assert converges(LARGE + 9, 0.5, LIKE_TWINS, LIKE_TWINS)
     for bits, writing in (
         (LARGE, LIKE_TWINS),
         (40.0, Writing(kept=20, replaced=80, weight=100.0)),
@@ -140,7 +141,7 @@ def test_each_mark_of_a_copy_is_enough() -> None:
         (40.0, Writing(kept=80, weight=100.0, run=RUN)),
         (40.0, Writing(weight=100.0)),
     ):
-        assert not converges(bits, writing, writing)
+        assert not converges(bits, 1.0, writing, writing)
 
 
 def test_functions_renamed_throughout_show_a_hand_that_hides() -> None:

@@ -51,6 +51,17 @@ def test_small_standard_idioms_stay_weak_even_when_they_are_all_there_is() -> No
     assert verdict(idioms, share=1.0) == "weak"
 
 
+def test_who_names_things_alike_also_words_messages_alike() -> None:
+    alike = [finding(number, "weak", 40, details={"convergent": True}) for number in range(9)]
+    apart = [finding(number, "moderate", 40) for number in range(20, 23)]
+    texts = finding(50, "moderate", 90, kind="leftovers")
+    assert verdict([*alike, *apart, texts], share=1.0) == "weak"
+    mine = [finding(number, "weak", 40, details={"convergent": False}) for number in range(9)]
+    evidence = {"code": Evidence(extent_a=Extent(10, 100, 0.5), extent_b=Extent(10, 100, 0.5))}
+    assert judge([*mine, *apart, texts], (), evidence, ()).verdict == "moderate"
+    assert judge([*alike, *apart, texts], (), evidence, ()).verdict == "weak"
+
+
 def test_what_its_class_grades_as_none_is_no_evidence() -> None:
     assert verdict([finding(1, "none", 5000)], share=1.0) == "none"
 

@@ -148,7 +148,7 @@ def _findings(
     all_votes: list[Votes] = []
     for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
         between = files.get(_files(compared, match), likeness.writing)
-        convergent = converges(match.bits, likeness.writing, between)
+        convergent = converges(match.bits, min(_parts(compared, match)), likeness.writing, between)
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)
@@ -194,6 +194,7 @@ def _finding(
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
     weight = sum(line.weight for line in likeness.lines) or 1.0
     span_a, span_b = _span(unit_a), _span(unit_b)
+    part_a, part_b = _parts(compared, match)
     return Finding(
         kind="code",
         title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
@@ -211,8 +212,8 @@ def _finding(
         explained_by=explained,
         reasons=_reasons(compared, unit_a, unit_b, likeness.pairing),
         details={
-            "share_a": _share(match.held, compared.common.own_a[match.a]),
-            "share_b": _share(match.held, compared.common.own_b[match.b]),
+            "share_a": part_a,
+            "share_b": part_b,
             "e_value_of": match.basis,
             "names_kept": likeness.writing.kept,
             "names_replaced": likeness.writing.replaced,
@@ -220,6 +221,12 @@ def _finding(
             "convergent": convergent,
         },
     )
+
+
+def _parts(compared: Comparison, match: Match) -> tuple[float, float]:
+    """What the two of a match have in common, as a part of each."""
+    own_a, own_b = compared.common.own_a[match.a], compared.common.own_b[match.b]
+    return _share(match.held, own_a), _share(match.held, own_b)
 
 
 def _share(score: float, whole: float) -> float:

@@ -29,8 +29,8 @@ STATEMENTS = 12
 """so many of them at least"""
 RUN = 10
 """statements in a row that read the same: no two hands were seen to write as many"""
-LARGE = 75.0
-"""bits that no match of two honest hands was seen to carry"""
+LARGE = 65.0
+"""bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 _TITLES = 0.3
 """share of functions that keep their name, below which somebody gave them others"""
 _FEW = 4
@@ -103,8 +103,11 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
 
 
-def converges(bits: float, alone: Writing, files: Writing) -> bool:
-    """Whether two hands may have come to a match by themselves, by how it and its files are written."""
+def converges(bits: float, part: float, alone: Writing, files: Writing) -> bool:
+    """Whether two hands may have come to a match by themselves, by how it and its files are written.
+
+    `part` is the lesser of the parts that what the two have in common makes up of them.
+    """
     keeps_names = files.kept >= KEPT * (files.kept + files.replaced) > 0
     left_as_it_was = files.statements >= STATEMENTS and files.same >= SAME * files.weight
-    return keeps_names and not left_as_it_was and alone.run < RUN and bits < LARGE
+    return keeps_names and not left_as_it_was and alone.run < RUN and bits * part < LARGE

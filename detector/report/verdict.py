@@ -113,6 +113,8 @@ def step(weight: Weight) -> Strength:
 def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[float, float]) -> Weight:
     """Measure independent findings. `shares` of A and of B are from 0 to 1."""
     heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
+    if _converge(alone):  # who names things alike words messages alike as well
+        heavy = [f for f in heavy if f.kind != "leftovers" or scale_step(f.strength) > scale_step("moderate")]
     return Weight(
         findings=len(alone),
         moderate=len(heavy),
@@ -125,6 +127,12 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
         both=min(shares),
         consistency=_consistency(renames),
     )
+
+
+def _converge(alone: Sequence[Finding]) -> bool:
+    """Whether most code findings are such as two hands come to by themselves."""
+    code = [finding for finding in alone if finding.kind == "code"]
+    return 2 * sum(finding.details.get("convergent") is True for finding in code) > len(code)
 
 
 def independent(findings: Iterable[Finding]) -> list[Finding]:
@@ -194,7 +202,7 @@ def _rests_on(
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
     if expected is not None:
         yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
-    convergent = sum(bool(finding.details.get("convergent")) for finding in alone)
+    convergent = sum(finding.details.get("convergent") is True for finding in alone)
     if convergent:
         yield (
             f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
