@@ -21,11 +21,15 @@ from detector.fingerprint.api import api
 from detector.match.alignment import Lines
 from detector.match.rename import Votes
 
-KEPT = 0.6
+KEPT = 0.5
 """share of the places of names that must agree"""
+REPLACED = 2 / 3
+"""share of the places of names in one match that somebody replaced, wherever it stands"""
+PLACES = 16
+"""places of names from which a match is judged by these alone"""
 SAME = 2 / 3
 """share of the aligned statements, by what they carry, that read the same where a copy was left as it was"""
-STATEMENTS = 12
+STATEMENTS = 16
 """so many of them at least"""
 RUN = 10
 """statements in a row that read the same: no two hands were seen to write as many"""
@@ -37,6 +41,8 @@ _FEW = 4
 """functions from which that share is taken"""
 _LAYOUT = re.compile(r"[\s,()\\]+")
 """what a formatter changes in a statement, besides quotes"""
+_OPTION = "add_argument"
+"""in a declaration of options, which is names and defaults, and no text"""
 _NEAR = 2
 """lines from one statement to the next in a row"""
 
@@ -66,6 +72,15 @@ class Writing:
             max(self.run, other.run),
         )
 
+    def keeps_names(self) -> bool:
+        """Whether most names agree; not so where there are none."""
+        return self.kept >= KEPT * (self.kept + self.replaced) > 0
+
+    def replaces_names(self) -> bool:
+        """Whether somebody gave most of many names another."""
+        places = self.kept + self.replaced
+        return places >= PLACES and self.replaced > REPLACED * places
+
 
 def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: Sequence[str]) -> Writing:
     """Compare two matched units by their votes for names and their statements that correspond."""
@@ -75,8 +90,11 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     statements = run = longest = 0
     last = -_NEAR, -_NEAR
     for line in sorted(lines, key=lambda line: line.a):
+        plain = _plain(text_a, line.a)
+        if _OPTION in plain:
+            continue
         weight += line.weight
-        if _plain(text_a, line.a) != _plain(text_b, line.b):
+        if plain != _plain(text_b, line.b):
             run = 0
             continue
         same += line.weight
@@ -108,6 +126,6 @@ def converges(bits: float, part: float, alone: Writing, files: Writing) -> bool:
 
     `part` is the lesser of the parts that what the two have in common makes up of them.
     """
-    keeps_names = files.kept >= KEPT * (files.kept + files.replaced) > 0
+    keeps_names = files.keeps_names() and not alone.replaces_names()
     left_as_it_was = files.statements >= STATEMENTS and files.same >= SAME * files.weight
     return keeps_names and not left_as_it_was and alone.run < RUN and bits * part < LARGE
