@@ -1,8 +1,8 @@
-"""Compare every first hand with the second and with its copies: `python -m benchmarks.accuracy.honest`.
+"""Compare every first hand with the others and with its copies: `python -m benchmarks.accuracy.honest`.
 
-The second hand worked from the same specification and saw none of the first hand's code (benchmarks/honest).
-Its verdict must lie below that of every copy. The second hand's work beside a copy of the first hand's is an
-honest pair too, and compared as well. The README of each folder says which is which: it is left out.
+The hands worked from the same specification and saw none of each other's code (benchmarks/honest). Their verdict
+must lie below that of every copy. Another hand's work beside a copy of the first hand's is compared as well. The
+README of each folder says which is which: it is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from detector.snapshot import Snapshot, open_snapshot
 
 TOPICS = Path("benchmarks/honest")
 SOURCE = "hand_one"
-HONEST = "hand_two"
+HAND = "hand_"
+"""what the folders of honest hands begin with"""
 _OPTIONS = Options(history=False, jobs=1)
 
 
@@ -40,14 +41,19 @@ class Outcome:
     numbers: Common
 
     @property
+    def honest(self) -> bool:
+        """Whether both folders are hands' own work."""
+        return self.other.startswith(HAND)
+
+    @property
     def step(self) -> int:
         """The verdict's place on the scale."""
         return scale_step(self.report.summary.verdict)
 
 
 def outcomes(one: str, leaving: tuple[str, ...] = ()) -> Iterator[Outcome]:
-    """Of every topic the folder `one` against each other folder but those to leave out, by name."""
-    for topic in sorted(path for path in TOPICS.iterdir() if path.is_dir()):
+    """Of every topic the folder `one`, where it is, against each other folder but those to leave out."""
+    for topic in sorted(path for path in TOPICS.iterdir() if (path / one).is_dir()):
         source = _without_readme(topic / one)
         words = read_words(source, "")[0]
         for folder in sorted(path for path in topic.iterdir() if path.is_dir()):
@@ -72,7 +78,7 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
     names, text, convergent = _writing(outcome.report)
     return (
         outcome.topic,
-        f"**{outcome.other}**" if outcome.other == HONEST else outcome.other,
+        f"**{outcome.other}**" if outcome.honest else outcome.other,
         summary.verdict,
         weight.findings,
         apart,
@@ -112,27 +118,41 @@ def _number(finding: Finding, key: str) -> float:
 
 def _separated(found: list[Outcome], crossed: list[Outcome]) -> str:
     """Depth by depth: copies with a higher verdict than honest pairs, and the highest of crossed pairs."""
-    honest = {outcome.topic: outcome.step for outcome in found if outcome.other == HONEST}
+    honest = {outcome.topic: outcome.step for outcome in sorted(found, key=_by_step) if outcome.honest}
     rows = []
-    for depth in sorted({outcome.other for outcome in found} - {HONEST}):
+    for depth in sorted({outcome.other for outcome in found if not outcome.honest}):
         copies = [outcome for outcome in found if outcome.other == depth]
         above = sum(outcome.step > honest[outcome.topic] for outcome in copies)
         overall = sum(outcome.step > max(honest.values()) for outcome in copies)
-        highest = max(outcome.step for outcome in crossed if outcome.other == depth)
-        rows.append((depth, len(copies), above, overall, STRENGTHS[highest]))
-    heads = ("depth", "copies:", "above their honest pair:", "above every honest pair:",
-             "second hand against these copies, at most")  # fmt: skip
+        beside = [STRENGTHS[outcome.step] for outcome in crossed if outcome.other == depth]
+        counted = ", ".join(f"{beside.count(word)} {word}" for word in STRENGTHS if word in beside)
+        rows.append((depth, len(copies), above, overall, counted))
+    heads = ("depth", "copies:", "above their honest pairs:", "above every honest pair:",
+             "other hands against these copies")  # fmt: skip
     return table(heads, rows)
+
+
+def _by_step(outcome: Outcome) -> int:
+    return outcome.step
+
+
+def _of_hands(found: list[Outcome], crossed: list[Outcome]) -> str:
+    """How many pairs of hands got which verdict."""
+    pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
+    steps = [STRENGTHS[outcome.step] for outcome in pairs]
+    counted = ", ".join(f"{steps.count(word)} {word}" for word in STRENGTHS if word in steps)
+    return f"{len(pairs)} pairs of honest hands: {counted}."
 
 
 def main() -> None:
     """Write the section."""
     found = list(outcomes(SOURCE))
-    crossed = list(outcomes(HONEST, leaving=(SOURCE,)))
+    hands = sorted({outcome.other for outcome in found if outcome.honest})
+    crossed = [outcome for at, hand in enumerate(hands) for outcome in outcomes(hand, (SOURCE, *hands[:at]))]
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
              "names kept:", "text kept:", "convergent:", "constants:", "their bits:", "of all:")  # fmt: skip
-    text = f"{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
+    text = f"{_of_hands(found, crossed)}\n\n{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
     write_section("honest", text)
 
 
