@@ -33,7 +33,7 @@ STATEMENTS = 16
 """so many of them at least"""
 RUN = 10
 """statements in a row that read the same: no two hands were seen to write as many"""
-LARGE = 65.0
+LARGE = 70.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 _TITLES = 0.3
 """share of functions that keep their name, below which somebody gave them others"""

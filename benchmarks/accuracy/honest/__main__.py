@@ -1,8 +1,8 @@
 """Compare every first hand with the others and with its copies: `python -m benchmarks.accuracy.honest`.
 
-The hands worked from the same specification and saw none of each other's code (benchmarks/honest). Their verdict
-must lie below that of every copy. Another hand's work beside a copy of the first hand's is compared as well. The
-README of each folder says which is which: it is left out.
+The hands worked from the same specification and saw none of each other's code (benchmarks/honest). Their
+verdict must lie below that of every copy. Another hand's work beside a copy of the first hand's is compared
+as well. The README of each folder says which is which: it is left out.
 """
 
 from __future__ import annotations
