@@ -10,7 +10,7 @@ from git_factory import new_repository
 
 import detector
 from detector.evidence.finding import Finding
-from detector.match.convergence import LARGE, RUN, STATEMENTS, Writing, converges, retitled
+from detector.match.convergence import LARGE, RUN, Writing, converges, retitled
 from detector.options import Options
 
 ONE = """
@@ -128,20 +128,26 @@ def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) ->
     assert not any(finding.details.get("convergent") for finding in found)
 
 
-LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=40.0, statements=20, run=5)
+LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=44.0, statements=42, run=8)
 
 
 def test_each_mark_of_a_copy_is_enough() -> None:
-    assert converges(LARGE - 1, 1.0, LIKE_TWINS, LIKE_TWINS)
-    assert converges(LARGE + 9, 0.5, LIKE_TWINS, LIKE_TWINS)
+    assert converges(LARGE - 1, 1.0, LIKE_TWINS, LIKE_TWINS, LIKE_TWINS)
+    assert converges(LARGE + 9, 0.5, LIKE_TWINS, LIKE_TWINS, LIKE_TWINS)
     for bits, writing in (
         (LARGE, LIKE_TWINS),
         (40.0, Writing(kept=20, replaced=80, weight=100.0)),
-        (40.0, Writing(kept=80, weight=100.0, same=90.0, statements=STATEMENTS)),
+        (40.0, Writing(kept=80, weight=100.0, same=70.0, statements=20)),
         (40.0, Writing(kept=80, weight=100.0, run=RUN)),
         (40.0, Writing(weight=100.0)),
     ):
-        assert not converges(bits, 1.0, writing, writing)
+        assert not converges(bits, 1.0, writing, writing, writing)
+
+
+def test_where_names_agree_on_the_whole_fewer_must_agree_between_two_files() -> None:
+    fewer = Writing(kept=40, replaced=60, weight=100.0)
+    assert converges(40.0, 1.0, Writing(), fewer, LIKE_TWINS)
+    assert not converges(40.0, 1.0, Writing(), fewer, fewer)
 
 
 def test_functions_renamed_throughout_show_a_hand_that_hides() -> None:

@@ -144,11 +144,13 @@ def _findings(
     """One finding for each main match with the parts that belong to it."""
     likenesses = [_likeness(compared, match) for match in matches.matches]
     files = _writing_of_files(compared, matches, likenesses, explained)
+    whole = sum(files.values(), Writing())
     found: list[Finding] = []
     all_votes: list[Votes] = []
     for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
         between = files.get(_files(compared, match), likeness.writing)
-        convergent = converges(match.bits, min(_parts(compared, match)), likeness.writing, between)
+        part = min(_parts(compared, match))
+        convergent = converges(match.bits, part, likeness.writing, between, whole)
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)

@@ -22,18 +22,21 @@ from detector.match.alignment import Lines
 from detector.match.rename import Votes
 
 KEPT = 0.5
-"""share of the places of names that must agree"""
+"""share of the places of names that must agree between two files"""
+FEWER = 0.3
+"""the same where over both repositories so many agree as must between two files"""
 REPLACED = 2 / 3
 """share of the places of names in one match that somebody replaced, wherever it stands"""
 PLACES = 16
 """places of names from which a match is judged by these alone"""
-SAME = 2 / 3
-"""share of the aligned statements, by what they carry, that read the same where a copy was left as it was"""
-STATEMENTS = 16
-"""so many of them at least"""
+USUAL = 0.4
+"""share of what aligned statements carry that stands in the same text where two hands write alike"""
+EXCESS = 4.5
+"""statements of the same text beyond that share, which no two hands were seen to write"""
 RUN = 10
-"""statements in a row that read the same: no two hands were seen to write as many"""
-LARGE = 70.0
+"""statements in a row that read the same, which no two hands were seen to write: they show that the file was
+at hand"""
+LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 _TITLES = 0.3
 """share of functions that keep their name, below which somebody gave them others"""
@@ -72,9 +75,9 @@ class Writing:
             max(self.run, other.run),
         )
 
-    def keeps_names(self) -> bool:
-        """Whether most names agree; not so where there are none."""
-        return self.kept >= KEPT * (self.kept + self.replaced) > 0
+    def keeps_names(self, share: float = KEPT) -> bool:
+        """Whether that share of names agrees; not so where there are none."""
+        return self.kept >= share * (self.kept + self.replaced) > 0
 
     def replaces_names(self) -> bool:
         """Whether somebody gave most of many names another."""
@@ -121,11 +124,13 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
 
 
-def converges(bits: float, part: float, alone: Writing, files: Writing) -> bool:
-    """Whether two hands may have come to a match by themselves, by how it and its files are written.
+def converges(bits: float, part: float, alone: Writing, files: Writing, whole: Writing) -> bool:
+    """Whether two hands may have come to a match by themselves, by how it, all that matches between its files
+    and all that matches are written.
 
     `part` is the lesser of the parts that what the two have in common makes up of them.
     """
-    keeps_names = files.keeps_names() and not alone.replaces_names()
-    left_as_it_was = files.statements >= STATEMENTS and files.same >= SAME * files.weight
-    return keeps_names and not left_as_it_was and alone.run < RUN and bits * part < LARGE
+    share = FEWER if whole.keeps_names() else KEPT
+    keeps_names = files.keeps_names(share) and not alone.replaces_names()
+    excess = files.statements * (files.same - USUAL * files.weight) / (files.weight or 1.0)
+    return keeps_names and excess < EXCESS and files.run < RUN and bits * part < LARGE
