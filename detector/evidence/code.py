@@ -162,7 +162,7 @@ def _likeness(compared: Comparison, match: Match) -> _Likeness:
     pairing = pair_nodes(unit_a, unit_b, partial(compared.a.bags.rarity, match.a))
     cast = votes(unit_a, unit_b, pairing)
     lines = align(unit_a, unit_b, pairing)
-    texts = compared.texts_a[unit_a.unit.path], compared.texts_b[unit_b.unit.path]
+    texts = compared.texts_a.get(unit_a.unit.path, []), compared.texts_b.get(unit_b.unit.path, [])
     return _Likeness(pairing, cast, lines, writing(cast, lines, *texts))
 
 
@@ -199,8 +199,8 @@ def _finding(
     part_a, part_b = _parts(compared, match)
     return Finding(
         kind="code",
-        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
-        "compute the same in large part",
+        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} compute the same in large part"
+        + (", under names that agree by themselves" if convergent else ""),
         strength=_strength(match, convergent),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
