@@ -56,6 +56,9 @@ _LEAST: dict[Basis, float] = {"pair": 0.0, "class": 1e-3, "place": 1e-2}
 most moderate, and weak"""
 
 
+_BY_THEMSELVES = ", under names that agree by themselves"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Both sides, ready to be matched, and what a finding needs besides."""
@@ -199,8 +202,8 @@ def _finding(
     part_a, part_b = _parts(compared, match)
     return Finding(
         kind="code",
-        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} compute the same in large part"
-        + (", under names that agree by themselves" if convergent else ""),
+        title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
+        f"compute the same in large part{_BY_THEMSELVES if convergent else ''}",
         strength=_strength(match, convergent),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
