@@ -34,7 +34,7 @@ from detector.fingerprint.term import LEVELS
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Lines, Pairing, align, pair_nodes
 from detector.match.chance import Common, law
-from detector.match.convergence import Writing, converges, retitled, writing
+from detector.match.convergence import Writing, between_files, converges, writing
 from detector.match.correspondence import Basis, Match, Matches, correspond
 from detector.match.relation import relations
 from detector.match.rename import Votes, rename_map, together, votes
@@ -146,12 +146,17 @@ def _findings(
 ) -> tuple[list[Finding], list[Votes]]:
     """One finding for each main match with the parts that belong to it."""
     likenesses = [_likeness(compared, match) for match in matches.matches]
-    files = _writing_of_files(compared, matches, likenesses, explained)
+    units = [(compared.a.units[match.a].unit, compared.b.units[match.b].unit) for match in matches.matches]
+    files = between_files(
+        (*pair, likeness.writing)
+        for match, pair, likeness, reasons in zip(matches.matches, units, likenesses, explained, strict=True)
+        if not (reasons or match.part)
+    )
     whole = sum(files.values(), Writing())
     found: list[Finding] = []
     all_votes: list[Votes] = []
-    for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
-        between = files.get(_files(compared, match), likeness.writing)
+    for match, (a, b), likeness, reasons in zip(matches.matches, units, likenesses, explained, strict=True):
+        between = files.get((a.path, b.path), likeness.writing)
         part = min(_parts(compared, match))
         convergent = converges(match.bits, part, likeness.writing, between, whole)
         found.append(_finding(compared, match, likeness, reasons, convergent))
@@ -167,30 +172,6 @@ def _likeness(compared: Comparison, match: Match) -> _Likeness:
     lines = align(unit_a, unit_b, pairing)
     texts = compared.texts_a.get(unit_a.unit.path, []), compared.texts_b.get(unit_b.unit.path, [])
     return _Likeness(pairing, cast, lines, writing(cast, lines, *texts))
-
-
-def _files(compared: Comparison, match: Match) -> tuple[str, str]:
-    return compared.a.units[match.a].unit.path, compared.b.units[match.b].unit.path
-
-
-def _writing_of_files(
-    compared: Comparison,
-    matches: Matches,
-    likenesses: Sequence[_Likeness],
-    explained: Sequence[tuple[str, ...]],
-) -> dict[tuple[str, str], Writing]:
-    """How all that matches between two files is written; where functions were renamed throughout, as if no
-    name had been kept.
-    """
-    files: dict[tuple[str, str], Writing] = defaultdict(Writing)
-    titles: list[tuple[str, str]] = []
-    for match, likeness, reasons in zip(matches.matches, likenesses, explained, strict=True):
-        if not reasons and not match.part:
-            files[_files(compared, match)] += likeness.writing
-            units = compared.a.units[match.a].unit, compared.b.units[match.b].unit
-            if units[0].kind in ("function", "method"):
-                titles.append((units[0].name.rpartition(".")[2], units[1].name.rpartition(".")[2]))
-    return {pair: replace(each, kept=0) for pair, each in files.items()} if retitled(titles) else files
 
 
 def _finding(

@@ -14,12 +14,14 @@ between pairs of honest hands and forks (docs/statistics.md).
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from detector.fingerprint.api import api
 from detector.match.alignment import Lines
 from detector.match.rename import Votes
+from detector.unit.unit import Unit
 
 KEPT = 0.5
 """share of the places of names that must agree between two files"""
@@ -114,8 +116,22 @@ def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
     return _LAYOUT.sub("", "".join(text[span[0] - 1 : span[1]])).replace("'", '"')
 
 
+def between_files(matched: Iterable[tuple[Unit, Unit, Writing]]) -> dict[tuple[str, str], Writing]:
+    """How all that matches between two files is written, by their paths.
+
+    Where functions were given other names throughout, names within were left by oversight: none counts.
+    """
+    files: dict[tuple[str, str], Writing] = defaultdict(Writing)
+    titles: list[tuple[str, str]] = []
+    for a, b, each in matched:
+        files[a.path, b.path] += each
+        if a.kind in ("function", "method"):
+            titles.append((a.name.rpartition(".")[2], b.name.rpartition(".")[2]))
+    return {pair: replace(each, kept=0) for pair, each in files.items()} if retitled(titles) else dict(files)
+
+
 def retitled(names: Iterable[tuple[str, str]]) -> bool:
-    """Whether matched functions were given other names throughout: names within were then left by oversight.
+    """Whether matched functions were given other names throughout.
 
     `names` are those of each pair; what a framework calls by its name counts for neither.
     """
