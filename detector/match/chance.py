@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from math import log, log2
+from math import exp, log, log1p, log2
 from typing import Any
 
 import numpy as np
@@ -93,8 +93,10 @@ class Law:
         """The bit score: E = pairs * 2^-bits, whatever the background."""
         if score < FITTED:
             return self.bits(FITTED) * float((max(0.0, score) / FITTED) ** _RISE)
-        nats = np.logaddexp(self.chance.nats(score), self.idiom.nats(score))
-        return max(0.0, -float(nats)) / log(2)
+        # plain arithmetic, as this is asked for one score at a time and often
+        chance = log(self.chance.k) - self.chance.rate * score
+        idiom = log(self.idiom.k) - self.idiom.rate * score
+        return max(0.0, -max(chance, idiom) - log1p(exp(-abs(chance - idiom)))) / log(2)
 
     def score(self, bits: ArrayLike) -> NDArray[np.float64]:
         """The scores that carry so many bits.
