@@ -25,7 +25,7 @@ from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, candidates, joined
 from detector.candidate.sketch import sketched
 from detector.fingerprint.workers import fingerprint_snapshots
-from detector.match.chance import law, scores
+from detector.match.chance import Common, law
 from detector.snapshot import open_snapshot
 
 _MARKS = ("<!-- benchmarks.candidates -->", "<!-- end -->")
@@ -68,9 +68,8 @@ def reportable(a: Bags, b: Bags) -> NDArray[np.int64]:
     found = []
     for unit in range(len(a)):
         every = Candidates(np.full(len(b), unit), np.arange(len(b)))
-        passing = [
-            law().expected(s, len(a) * len(b)) <= _THRESHOLD for s in scores(one(a, unit), b, shifted(every))
-        ]
+        scored = Common.of(one(a, unit), b).limited(shifted(every), law())
+        passing = [law().expected(score, len(a) * len(b)) <= _THRESHOLD for score in scored.tolist()]
         found.append(keys(every, len(b))[passing])
     return np.concatenate(found)
 
