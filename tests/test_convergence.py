@@ -151,6 +151,7 @@ def test_where_names_agree_on_the_whole_fewer_must_agree_between_two_files() -> 
 
 
 def test_functions_renamed_throughout_show_a_hand_that_hides() -> None:
-    assert retitled([("a", "x"), ("b", "y"), ("c", "z"), ("same", "same"), ("forward", "forward")])
-    assert not retitled([("a", "x"), ("b", "y"), ("same", "same"), ("like", "like")])
-    assert not retitled([("a", "x"), ("forward", "forward"), ("__init__", "__init__")])
+    renamed = [(f"f{number}", f"g{number}") for number in range(10)]
+    assert retitled([*renamed, ("forward", "forward"), ("__init__", "__init__")])
+    assert not retitled([*renamed, ("same", "same"), ("like", "like")])
+    assert not retitled([*renamed[:3], ("forward", "forward"), ("__init__", "__init__")])

@@ -40,9 +40,9 @@ RUN = 10
 at hand"""
 LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
-_TITLES = 0.3
+_TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
-_FEW = 4
+_FEW = 6
 """functions from which that share is taken"""
 _LAYOUT = re.compile(r"[\s,()\\]+")
 """what a formatter changes in a statement, besides quotes"""
