@@ -10,7 +10,7 @@ from git_factory import new_repository
 
 import detector
 from detector.evidence.finding import Finding
-from detector.match.convergence import LARGE, RUN, Writing, converges, retitled
+from detector.match.convergence import LARGE, RUN, Writing, converges, frameworks, is_port, retitled
 from detector.options import Options
 
 ONE = """
@@ -126,6 +126,18 @@ def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) ->
     found = code_findings(tmp_path, ONE, two)
     assert any(finding.strength != "weak" for finding in found)
     assert not any(finding.details.get("convergent") for finding in found)
+
+
+def test_a_port_cannot_keep_the_text_and_is_evidence_under_kept_names(tmp_path: Path) -> None:
+    ported = TWO.replace("import torch", "import jax.numpy as jnp\nimport jax").replace("torch.", "jnp.")
+    found = code_findings(tmp_path, ONE, ported)
+    assert not any(finding.details["convergent"] for finding in found)
+    torch, both = (
+        frameworks([["import torch.nn as nn"]]),
+        frameworks([["import torch"], ["from jax import nn"]]),
+    )
+    assert is_port(torch, frameworks([["    from flax import linen"], ["import numpy"]]))
+    assert not is_port(torch, both) and not is_port(torch, frameworks([["import torchvision"]]))
 
 
 LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=44.0, statements=42, run=8)

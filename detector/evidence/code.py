@@ -34,7 +34,7 @@ from detector.fingerprint.term import LEVELS
 from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Lines, Pairing, align, pair_nodes
 from detector.match.chance import Common, law
-from detector.match.convergence import Writing, between_files, converges, writing
+from detector.match.convergence import Writing, between_files, converges, frameworks, is_port, writing
 from detector.match.correspondence import Basis, Match, Matches, correspond
 from detector.match.relation import relations
 from detector.match.rename import Votes, rename_map, together, votes
@@ -153,12 +153,13 @@ def _findings(
         if not (reasons or match.part)
     )
     whole = sum(files.values(), Writing())
+    ported = is_port(frameworks(compared.texts_a.values()), frameworks(compared.texts_b.values()))
     found: list[Finding] = []
     all_votes: list[Votes] = []
     for match, (a, b), likeness, reasons in zip(matches.matches, units, likenesses, explained, strict=True):
         between = files.get((a.path, b.path), likeness.writing)
         part = min(_parts(compared, match))
-        convergent = converges(match.bits, part, likeness.writing, between, whole)
+        convergent = not ported and converges(match.bits, part, likeness.writing, between, whole)
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)

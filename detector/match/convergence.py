@@ -48,6 +48,9 @@ _LAYOUT = re.compile(r"[\s,()\\]+")
 """what a formatter changes in a statement, besides quotes"""
 _OPTION = "add_argument"
 """in a declaration of options, which is names and defaults, and no text"""
+_FRAMEWORK = re.compile(
+    r"\s*(?:from|import)\s+(torch|tensorflow|keras|jax|flax|paddle|mindspore|mlx|mxnet)\b"
+)
 _NEAR = 2
 """lines from one statement to the next in a row"""
 
@@ -116,6 +119,12 @@ def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
     return _LAYOUT.sub("", "".join(text[span[0] - 1 : span[1]])).replace("'", '"')
 
 
+def frameworks(texts: Iterable[Sequence[str]]) -> frozenset[str]:
+    """The frameworks of machine learning that files import, given their lines."""
+    found = (_FRAMEWORK.match(line) for text in texts for line in text if "import" in line)
+    return frozenset(match[1] for match in found if match)
+
+
 def between_files(matched: Iterable[tuple[Unit, Unit, Writing]]) -> dict[tuple[str, str], Writing]:
     """How all that matches between two files is written, by their paths.
 
@@ -138,6 +147,14 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
     hooks = api().hooks
     free = [(a, b) for a, b in names if not ({a, b} & hooks or a.startswith("__"))]
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
+
+
+def is_port(a: frozenset[str], b: frozenset[str]) -> bool:
+    """Whether two sides use frameworks, and none in common.
+
+    Then no text can have been kept, so that its absence says nothing; and two hands have little in common.
+    """
+    return bool(a and b) and a.isdisjoint(b)
 
 
 def converges(bits: float, part: float, alone: Writing, files: Writing, whole: Writing) -> bool:
