@@ -1,31 +1,12 @@
-"""Box geometry, bipartite matching and the set criterion."""
+"""Bipartite matching and the set criterion."""
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
+from torchvision.ops import box_convert, generalized_box_iou
 
 
 def to_corners(boxes):
-    cx, cy, w, h = boxes.unbind(-1)
-    return torch.stack([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], dim=-1)
-
-
-def pairwise_iou(a, b):
-    """IoU and union area of every box in `a` with every box in `b` (corner format)."""
-    area_a = (a[:, 2:] - a[:, :2]).prod(-1)
-    area_b = (b[:, 2:] - b[:, :2]).prod(-1)
-    low = torch.maximum(a[:, None, :2], b[None, :, :2])
-    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (high - low).clamp(min=0).prod(-1)
-    union = area_a[:, None] + area_b[None] - inter
-    return inter / union.clamp(min=1e-7), union
-
-
-def pairwise_giou(a, b):
-    iou, union = pairwise_iou(a, b)
-    low = torch.minimum(a[:, None, :2], b[None, :, :2])
-    high = torch.maximum(a[:, None, 2:], b[None, :, 2:])
-    hull = (high - low).prod(-1).clamp(min=1e-7)
-    return iou - (hull - union) / hull
+    return box_convert(boxes, "cxcywh", "xyxy")
 
 
 class SetCriterion:
@@ -40,7 +21,7 @@ class SetCriterion:
         """Best one-to-one assignment for one image: (query indices, target indices)."""
         cost = -self.w_class * logits.softmax(-1)[:, target["labels"]]
         cost = cost + self.w_l1 * torch.cdist(boxes, target["boxes"], p=1)
-        cost = cost - self.w_giou * pairwise_giou(to_corners(boxes), to_corners(target["boxes"]))
+        cost = cost - self.w_giou * generalized_box_iou(to_corners(boxes), to_corners(target["boxes"]))
         rows, cols = linear_sum_assignment(cost.cpu().numpy())
         return torch.as_tensor(rows, device=boxes.device), torch.as_tensor(cols, device=boxes.device)
 
@@ -56,7 +37,7 @@ class SetCriterion:
             classes[i, q] = target["labels"][t]
             pred, true = boxes[i, q], target["boxes"][t]
             l1 = l1 + F.l1_loss(pred, true, reduction="sum")
-            giou = giou + (1 - pairwise_giou(to_corners(pred), to_corners(true)).diagonal()).sum()
+            giou = giou + (1 - generalized_box_iou(to_corners(pred), to_corners(true)).diagonal()).sum()
         ce = F.cross_entropy(logits.transpose(1, 2), classes, self.class_weights.to(logits.device))
         return {"class": self.w_class * ce, "l1": self.w_l1 * l1 / count, "giou": self.w_giou * giou / count}
 

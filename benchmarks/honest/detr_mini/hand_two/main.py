@@ -1,12 +1,13 @@
-"""Train or evaluate:  python main.py --data /path/to/coco [--eval-only --resume ckpt.pt]"""
+"""Train and evaluate:  python main.py --data /path/to/coco"""
 import argparse
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
+from torchvision.ops import box_iou
 
 from coco import CocoBoxes, collate
-from losses import SetCriterion, pairwise_iou, to_corners
+from losses import SetCriterion, to_corners
 from model import MiniDETR
 
 
@@ -35,7 +36,7 @@ def evaluate(model, loader, num_classes, device, threshold=0.5):
                 truth[c] += len(gt)
                 keep = (label == c).nonzero().flatten()
                 keep = keep[conf[keep].argsort(descending=True)]
-                iou = pairwise_iou(b[keep], gt)[0]
+                iou = box_iou(b[keep], gt)
                 for k in range(len(keep)):
                     best, j = iou[k].max(0) if len(gt) else (torch.tensor(0.0), None)
                     hit = best.item() >= threshold
@@ -75,8 +76,6 @@ def main():
     ap.add_argument("--weight-decay", type=float, default=1e-4)
     ap.add_argument("--clip", type=float, default=0.1)
     ap.add_argument("--workers", type=int, default=4)
-    ap.add_argument("--resume", type=Path)
-    ap.add_argument("--eval-only", action="store_true")
     args = ap.parse_args()
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -94,30 +93,18 @@ def main():
     optimizer = torch.optim.AdamW([{"params": body}, {"params": vision, "lr": args.lr_backbone}],
                                   lr=args.lr, weight_decay=args.weight_decay)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(int(args.epochs * 0.7), 1))
-    start, best = 0, 0.0
-    if args.resume:
-        state = torch.load(args.resume, map_location=device)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        start, best = state["epoch"] + 1, state["best"]
-    if args.eval_only:
-        print(f"AP50 = {evaluate(model, val_loader, num_classes, device):.4f}")
-        return
-
+    best = 0.0
     args.out.mkdir(parents=True, exist_ok=True)
     criterion = SetCriterion(num_classes)
-    for epoch in range(start, args.epochs):
+    for epoch in range(args.epochs):
         train_epoch(model, criterion, train_loader, optimizer, device, args.clip, epoch)
         schedule.step()
         ap50 = evaluate(model, val_loader, num_classes, device)
         print(f"epoch {epoch}: AP50 = {ap50:.4f}")
-        improved, best = ap50 > best, max(best, ap50)
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                 "schedule": schedule.state_dict(), "epoch": epoch, "best": best}
-        torch.save(state, args.out / "last.pt")
-        if improved:
-            torch.save(state, args.out / "best.pt")
+        torch.save(model.state_dict(), args.out / "last.pt")
+        if ap50 > best:
+            best = ap50
+            torch.save(model.state_dict(), args.out / "best.pt")
 
 
 if __name__ == "__main__":

@@ -44,10 +44,8 @@ def layer_decay_groups(model: Classifier, weight_decay: float, decay: float) -> 
     return list(groups.values())
 
 
-def mixup(images: Tensor, labels: Tensor, classes: int, alpha: float,
-          smoothing: float) -> tuple[Tensor, Tensor]:
-    off = smoothing / classes
-    targets = F.one_hot(labels, classes).float() * (1 - smoothing) + off
+def mixup(images: Tensor, labels: Tensor, classes: int, alpha: float) -> tuple[Tensor, Tensor]:
+    targets = F.one_hot(labels, classes).float()
     if alpha <= 0:
         return images, targets
     lam = float(np.random.beta(alpha, alpha))
@@ -56,10 +54,7 @@ def mixup(images: Tensor, labels: Tensor, classes: int, alpha: float,
 
 
 def build_loaders(args: argparse.Namespace, size: int) -> tuple[DataLoader, DataLoader, int]:
-    scale = (0.08, 1.0)
-    augment = [transforms.RandomResizedCrop(size, scale=scale), transforms.RandomHorizontalFlip()]
-    if not args.linear_probe:
-        augment.append(transforms.RandAugment(2, 9))
+    augment = [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()]
     tail = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     crop = [transforms.Resize(int(size * 256 / 224)), transforms.CenterCrop(size)]
     root = Path(args.data)
@@ -93,10 +88,7 @@ def main() -> None:
     ap.add_argument("--base-lr", type=float, default=None, help="learning rate per 256 images")
     ap.add_argument("--weight-decay", type=float, default=0.05)
     ap.add_argument("--layer-decay", type=float, default=0.75)
-    ap.add_argument("--drop-path", type=float, default=0.1)
     ap.add_argument("--mixup", type=float, default=0.8)
-    ap.add_argument("--smoothing", type=float, default=0.1)
-    ap.add_argument("--pool", choices=["mean", "cls"], default="mean")
     ap.add_argument("--workers", type=int, default=8)
     args = ap.parse_args()
 
@@ -109,9 +101,9 @@ def main() -> None:
     state = torch.load(args.checkpoint, map_location="cpu")
     cfg = MAEConfig(**state["config"])
     train_loader, val_loader, classes = build_loaders(args, cfg.image_size)
-    model = Classifier(cfg, classes, 0.0 if probe else args.drop_path, args.pool, probe)
-    prefix = "encoder."
-    weights = {k[len(prefix):]: v for k, v in state["model"].items() if k.startswith(prefix)}
+    model = Classifier(cfg, classes, probe)
+    weights = {k.removeprefix("encoder."): v for k, v in state["model"].items()
+               if k.startswith("encoder.")}
     model.encoder.load_state_dict(weights)
     model.to(device)
 
@@ -122,16 +114,14 @@ def main() -> None:
         optimizer = torch.optim.AdamW(groups, lr=base_lr, betas=(0.9, 0.999))
     scaler = torch.cuda.amp.GradScaler(enabled=use_amp)
 
-    best, steps = 0.0, len(train_loader)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    steps = len(train_loader)
     for epoch in range(epochs):
         model.train()
         for i, (images, labels) in enumerate(train_loader):
             set_lr(optimizer, cosine_lr(epoch * steps + i, epochs * steps,
                                         args.warmup_epochs * steps, base_lr, 1e-6))
             images, labels = images.to(device), labels.to(device)
-            images, targets = mixup(images, labels, classes, 0.0 if probe else args.mixup,
-                                    0.0 if probe else args.smoothing)
+            images, targets = mixup(images, labels, classes, 0.0 if probe else args.mixup)
             with torch.autocast(device.type, enabled=use_amp):
                 loss = F.cross_entropy(model(images), targets)
             optimizer.zero_grad(set_to_none=True)
@@ -139,12 +129,9 @@ def main() -> None:
             scaler.step(optimizer)
             scaler.update()
         accuracy = evaluate(model, val_loader, device)
-        if accuracy > best:
-            best = accuracy
-            torch.save({"model": model.state_dict(), "config": state["config"],
-                        "accuracy": best}, args.out)
-        print(f"epoch {epoch:3d}  loss {loss.item():.4f}  val {accuracy:.4f}  best {best:.4f}",
-              flush=True)
+        print(f"epoch {epoch:3d}  loss {loss.item():.4f}  val {accuracy:.4f}", flush=True)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"model": model.state_dict(), "config": state["config"]}, args.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -61,70 +60,33 @@ def unpatchify(patches: Tensor, p: int, channels: int = 3) -> Tensor:
     return x.permute(0, 5, 1, 3, 2, 4).reshape(b, channels, side * p, side * p)
 
 
-class Attention(nn.Module):
-    def __init__(self, dim: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        b, n, d = x.shape
-        qkv = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).reshape(b, n, d))
-
-
-class DropPath(nn.Module):
-    def __init__(self, rate: float = 0.0):
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1.0 - self.rate
-        gate = x.new_empty(x.shape[0], 1, 1).bernoulli_(keep)
-        return x * gate / keep
-
-
-class Block(nn.Module):
-    def __init__(self, dim: int, heads: int, mlp_ratio: float = 4.0, drop_path: float = 0.0):
-        super().__init__()
-        hidden = int(dim * mlp_ratio)
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, heads)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.attn(self.norm1(x)))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+def make_blocks(dim: int, depth: int, heads: int, mlp_ratio: float) -> nn.ModuleList:
+    """Pre-norm transformer blocks."""
+    return nn.ModuleList(
+        nn.TransformerEncoderLayer(dim, heads, int(dim * mlp_ratio), dropout=0.0, activation="gelu",
+                                   layer_norm_eps=1e-6, batch_first=True, norm_first=True)
+        for _ in range(depth))
 
 
 def init_weights(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+        nn.init.zeros_(module.bias)
 
 
 class Encoder(nn.Module):
     """ViT encoder that can optionally drop patches before the transformer blocks."""
 
-    def __init__(self, cfg: MAEConfig, drop_path: float = 0.0):
+    def __init__(self, cfg: MAEConfig):
         super().__init__()
         p = cfg.patch_size
         self.patch_embed = nn.Conv2d(cfg.in_channels, cfg.dim, kernel_size=p, stride=p)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, cfg.dim))
         self.register_buffer("pos", sincos_positions(cfg.dim, cfg.grid), persistent=False)
-        rates = torch.linspace(0, drop_path, cfg.depth).tolist()
-        self.blocks = nn.ModuleList(Block(cfg.dim, cfg.heads, cfg.mlp_ratio, r) for r in rates)
+        self.blocks = make_blocks(cfg.dim, cfg.depth, cfg.heads, cfg.mlp_ratio)
         self.norm = nn.LayerNorm(cfg.dim, eps=1e-6)
         self.apply(init_weights)
-        nn.init.xavier_uniform_(self.patch_embed.weight.flatten(1))
+        nn.init.xavier_uniform_(self.patch_embed.weight.data.flatten(1))
         nn.init.normal_(self.cls_token, std=0.02)
 
     def forward(self, images: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -144,9 +106,7 @@ class Decoder(nn.Module):
         self.embed = nn.Linear(cfg.dim, cfg.decoder_dim)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, cfg.decoder_dim))
         self.register_buffer("pos", sincos_positions(cfg.decoder_dim, cfg.grid), persistent=False)
-        self.blocks = nn.ModuleList(
-            Block(cfg.decoder_dim, cfg.decoder_heads, cfg.mlp_ratio) for _ in range(cfg.decoder_depth)
-        )
+        self.blocks = make_blocks(cfg.decoder_dim, cfg.decoder_depth, cfg.decoder_heads, cfg.mlp_ratio)
         self.norm = nn.LayerNorm(cfg.decoder_dim, eps=1e-6)
         self.head = nn.Linear(cfg.decoder_dim, cfg.patch_size ** 2 * cfg.in_channels)
         self.apply(init_weights)
@@ -197,12 +157,9 @@ class MaskedAutoencoder(nn.Module):
 
 
 class Classifier(nn.Module):
-    def __init__(self, cfg: MAEConfig, num_classes: int, drop_path: float = 0.0,
-                 pool: str = "mean", probe: bool = False):
+    def __init__(self, cfg: MAEConfig, num_classes: int, probe: bool = False):
         super().__init__()
-        self.pool = pool
-        self.probe = probe
-        self.encoder = Encoder(cfg, drop_path)
+        self.encoder = Encoder(cfg)
         # A batch norm without affine parameters calibrates features for the linear probe.
         self.pre_head = nn.BatchNorm1d(cfg.dim, affine=False) if probe else nn.LayerNorm(cfg.dim)
         self.head = nn.Linear(cfg.dim, num_classes)
@@ -211,13 +168,6 @@ class Classifier(nn.Module):
         if probe:
             self.encoder.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> "Classifier":
-        super().train(mode)
-        if self.probe:
-            self.encoder.eval()
-        return self
-
     def forward(self, images: Tensor) -> Tensor:
-        tokens = self.encoder(images)
-        feature = tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(dim=1)
-        return self.head(self.pre_head(feature))
+        features = self.encoder(images)[:, 1:].mean(dim=1)
+        return self.head(self.pre_head(features))

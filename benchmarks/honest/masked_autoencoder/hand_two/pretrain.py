@@ -69,8 +69,6 @@ def parse_args() -> argparse.Namespace:
     ap.add_argument("--image-size", type=int, default=224)
     ap.add_argument("--no-norm-target", action="store_true")
     ap.add_argument("--workers", type=int, default=8)
-    ap.add_argument("--save-every", type=int, default=20)
-    ap.add_argument("--resume", default=None)
     ap.add_argument("--seed", type=int, default=0)
     return ap.parse_args()
 
@@ -92,16 +90,8 @@ def main() -> None:
                                   lr=base_lr, betas=(0.9, 0.95))
     scaler = torch.cuda.amp.GradScaler(enabled=use_amp)
 
-    first_epoch = 0
-    if args.resume:
-        state = torch.load(args.resume, map_location=device)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        scaler.load_state_dict(state["scaler"])
-        first_epoch = state["epoch"] + 1
-
     total, warmup = args.epochs * len(loader), args.warmup_epochs * len(loader)
-    for epoch in range(first_epoch, args.epochs):
+    for epoch in range(args.epochs):
         model.train()
         running = 0.0
         for i, (images, _) in enumerate(loader):
@@ -110,8 +100,6 @@ def main() -> None:
             images = images.to(device, non_blocking=True)
             with torch.autocast(device.type, enabled=use_amp):
                 loss, _, _ = model(images)
-            if not torch.isfinite(loss):
-                raise RuntimeError(f"loss became {loss.item()} in epoch {epoch}")
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimizer)
@@ -119,10 +107,8 @@ def main() -> None:
             running += loss.item()
         print(f"epoch {epoch:4d}  loss {running / len(loader):.4f}  lr {lr:.2e}", flush=True)
 
-        if (epoch + 1) % args.save_every == 0 or epoch + 1 == args.epochs:
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                        "scaler": scaler.state_dict(), "epoch": epoch, "config": asdict(cfg)},
-                       out / "checkpoint.pt")
+        torch.save({"model": model.state_dict(), "epoch": epoch, "config": asdict(cfg)},
+                   out / "checkpoint.pt")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ def train_step(state, key, seq, positives, negatives):
     def loss_fn(params):
         up, down = state.apply_fn({"params": params}, seq, positives, negatives,
                                   method="pair_logits", rngs={"dropout": key})
-        # -log sigmoid(up) - log(1 - sigmoid(down))
         bce = jax.nn.softplus(-up) + jax.nn.softplus(down)
         return (bce * weight).sum() / weight.sum()
 
@@ -55,7 +54,7 @@ def rank_metrics(state, split, batch_size, k=10):
             "hit": float(hits.mean())}
 
 
-def parse_args():
+def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("log", help="delimited file: user, item[, ..., timestamp]")
     p.add_argument("--sep", default="\t")
@@ -63,8 +62,6 @@ def parse_args():
     p.add_argument("--min-count", type=int, default=5)
     p.add_argument("--length", type=int, default=50)
     p.add_argument("--dim", type=int, default=64)
-    p.add_argument("--depth", type=int, default=2)
-    p.add_argument("--heads", type=int, default=2)
     p.add_argument("--dropout", type=float, default=0.2)
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--batch-size", type=int, default=128)
@@ -73,23 +70,18 @@ def parse_args():
     p.add_argument("--patience", type=int, default=6, help="evaluations without progress")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", default="model.msgpack")
-    return p.parse_args()
+    args = p.parse_args()
 
-
-def main():
-    args = parse_args()
     data = read_log(args.log, args.sep, args.header, min_count=args.min_count)
-    print(f"{len(data.histories)} users, {data.n_items} items, "
-          f"{sum(map(len, data.histories))} interactions")
+    print(f"{len(data.histories)} users, {data.n_items} items")
     batches = TrainBatches(data, args.length, args.batch_size, args.seed)
     valid = holdout(data, "valid", args.length)
 
-    model = SelfAttentiveRecommender(data.n_items, args.length, args.dim, args.depth,
-                                     args.heads, args.dropout)
+    model = SelfAttentiveRecommender(data.n_items, args.length, args.dim, dropout=args.dropout)
     init_key, drop_key = jax.random.split(jax.random.PRNGKey(args.seed))
     params = model.init(init_key, jnp.ones((1, args.length), jnp.int32))["params"]
-    tx = optax.chain(optax.clip_by_global_norm(5.0), optax.adam(args.lr, b2=0.98))
-    state = TrainState.create(apply_fn=model.apply, params=params, tx=tx)
+    state = TrainState.create(apply_fn=model.apply, params=params,
+                              tx=optax.adam(args.lr, b2=0.98))
 
     best, best_params, stale = -1.0, state.params, 0
     for epoch in range(1, args.epochs + 1):
@@ -108,7 +100,6 @@ def main():
         else:
             stale += 1
             if stale >= args.patience:
-                print("validation NDCG has stopped improving")
                 break
 
     result = rank_metrics(state.replace(params=best_params),

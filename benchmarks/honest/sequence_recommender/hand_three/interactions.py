@@ -1,10 +1,6 @@
-"""Reading interaction logs and turning them into padded training arrays.
-
-A log is a delimited text file whose first columns are user, item and,
-optionally, a timestamp (in the last column used). Item id 0 means "no item".
-"""
+"""Interaction logs (user, item[, ..., timestamp]) to padded arrays; item 0 is padding."""
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +8,11 @@ import numpy as np
 
 @dataclass
 class Dataset:
-    histories: list      # one int array per user, oldest first
-    item_names: list     # item_names[i] is the raw id of item i; entry 0 is padding
-
-    @property
-    def n_items(self):
-        return len(self.item_names) - 1
+    histories: list  # one int array per user, oldest first
+    n_items: int     # ids run from 1 to n_items
 
 
-def read_log(path, sep="\t", header=False, time_column=-1, min_count=5):
+def read_log(path, sep="\t", header=False, min_count=5):
     events = defaultdict(list)
     with open(path, newline="") as f:
         rows = csv.reader(f, delimiter=sep)
@@ -29,48 +21,35 @@ def read_log(path, sep="\t", header=False, time_column=-1, min_count=5):
         for order, row in enumerate(rows):
             if len(row) < 2:
                 continue
-            when = float(row[time_column]) if len(row) > 2 else float(order)
+            when = float(row[-1]) if len(row) > 2 else float(order)
             events[row[0]].append((when, order, row[1]))
     events = prune(events, min_count)
 
-    index, names, histories = {}, ["<pad>"], []
+    index, histories = {}, []
     for user in sorted(events):
-        history = []
-        for _, _, item in sorted(events[user]):
-            if item not in index:
-                index[item] = len(names)
-                names.append(item)
-            history.append(index[item])
-        histories.append(np.array(history, np.int32))
-    if not histories:
-        raise ValueError(f"nothing left of {path} after filtering at min_count={min_count}")
-    return Dataset(histories, names)
+        items = [item for _, _, item in sorted(events[user])]
+        histories.append(np.array([index.setdefault(i, len(index) + 1) for i in items]))
+    return Dataset(histories, len(index))
 
 
 def prune(events, min_count):
     """Drop rare users and items until nothing more has to go."""
     min_length = max(min_count, 3)  # leave-one-out needs train, valid and test
     while True:
-        popularity = defaultdict(int)
-        for seq in events.values():
-            for _, _, item in seq:
-                popularity[item] += 1
+        popularity = Counter(item for seq in events.values() for _, _, item in seq)
         kept = {}
         for user, seq in events.items():
             seq = [e for e in seq if popularity[e[2]] >= min_count]
             if len(seq) >= min_length:
                 kept[user] = seq
-        if sum(map(len, kept.values())) == sum(map(len, events.values())):
+        if kept == events:
             return kept
         events = kept
 
 
 def pad_left(seq, length):
-    row = np.zeros(length, np.int32)
     tail = seq[-length:]
-    if len(tail):
-        row[length - len(tail):] = tail
-    return row
+    return np.pad(tail, (length - len(tail), 0)).astype(np.int32)
 
 
 def holdout(dataset, split, length):
@@ -89,8 +68,7 @@ class TrainBatches:
         self.n_items = dataset.n_items
         self.batch_size = batch_size
         self.rng = np.random.default_rng(seed)
-        train = [h[:-2] for h in dataset.histories]
-        train = [h for h in train if len(h) > 1]
+        train = [h[:-2] for h in dataset.histories if len(h) > 3]
         self.owned = [np.unique(h) for h in train]
         self.inputs = np.stack([pad_left(h[:-1], length) for h in train])
         self.positives = np.stack([pad_left(h[1:], length) for h in train])

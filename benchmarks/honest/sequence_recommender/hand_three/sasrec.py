@@ -17,7 +17,6 @@ class Block(nn.Module):
         x = x + nn.Dropout(self.dropout, deterministic=not train)(h)
         h = nn.LayerNorm()(x)
         h = nn.relu(nn.Dense(dim)(h))
-        h = nn.Dropout(self.dropout, deterministic=not train)(h)
         h = nn.Dense(dim)(h)
         return x + nn.Dropout(self.dropout, deterministic=not train)(h)
 

@@ -56,10 +56,6 @@ class InteractionLog:
         cut = {"valid": 2, "test": 1}[split]
         return [(s[:-cut], s[-cut]) for s in self.sequences if len(s) >= 3]
 
-    def __str__(self):
-        total = sum(map(len, self.sequences))
-        return f"{len(self.users)} users, {self.num_items} items, {total} interactions"
-
 
 def left_pad(seq, length):
     seq = seq[-length:]

@@ -8,22 +8,13 @@ class Block(nn.Module):
     def __init__(self, dim, heads, dropout):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.attn = nn.MultiheadAttention(dim, heads, dropout=dropout, batch_first=True)
         self.ff = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim))
         self.drop = nn.Dropout(dropout)
-        self.attn_dropout = dropout
 
-    def attend(self, x, allowed):
-        b, n, d = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed,
-                                             dropout_p=self.attn_dropout if self.training else 0.0)
-        return self.proj(out.transpose(1, 2).reshape(b, n, d))
-
-    def forward(self, x, allowed):
-        x = x + self.drop(self.attend(self.norm1(x), allowed))
+    def forward(self, x, blocked):
+        h = self.norm1(x)
+        x = x + self.drop(self.attn(h, h, h, attn_mask=blocked, need_weights=False)[0])
         return x + self.drop(self.ff(self.norm2(x)))
 
 
@@ -35,7 +26,7 @@ class SASRec(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(dim)
         self.drop = nn.Dropout(dropout)
-        self.dim = dim
+        self.dim, self.heads = dim, heads
         self.apply(self._init)
 
     @staticmethod
@@ -56,9 +47,10 @@ class SASRec(nn.Module):
         causal = torch.ones(n, n, dtype=torch.bool, device=seq.device).tril()
         itself = torch.eye(n, dtype=torch.bool, device=seq.device)
         # padded rows keep their own position so that softmax never sees an empty row
-        allowed = (causal & real.unsqueeze(1)) | itself
+        blocked = ~((causal & real.unsqueeze(1)) | itself)
+        blocked = blocked.repeat_interleave(self.heads, dim=0)
         for block in self.blocks:
-            x = block(x, allowed.unsqueeze(1))
+            x = block(x, blocked)
         return self.norm(x)
 
     def loss(self, seq, positives, negatives):

@@ -56,7 +56,7 @@ def main():
     torch.manual_seed(args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     log = InteractionLog(args.log, args.delimiter, args.header, args.min_count)
-    print(log)
+    print(len(log.users), "users,", log.num_items, "items")
 
     train_loader = DataLoader(TrainSequences(log, args.max_len), args.batch_size, shuffle=True)
     valid_loader, test_loader = (

@@ -14,13 +14,8 @@ class Transitions(NamedTuple):
 
 class RingBuffer:
     def __init__(self, limit, obs_dim, act_dim, seed=0):
-        self._store = Transitions(
-            obs=np.empty((limit, obs_dim), np.float32),
-            act=np.empty((limit, act_dim), np.float32),
-            rew=np.empty(limit, np.float32),
-            next_obs=np.empty((limit, obs_dim), np.float32),
-            mask=np.empty(limit, np.float32),
-        )
+        shapes = [(obs_dim,), (act_dim,), (), (obs_dim,), ()]
+        self._store = Transitions(*(np.empty((limit, *s), np.float32) for s in shapes))
         self._limit = limit
         self._written = 0
         self._rng = np.random.default_rng(seed)

@@ -15,8 +15,7 @@ from flax import serialization, struct
 @dataclasses.dataclass(frozen=True)
 class TD3Config:
     hidden: Sequence[int] = (256, 256)
-    actor_lr: float = 3e-4
-    critic_lr: float = 3e-4
+    lr: float = 3e-4
     discount: float = 0.99
     polyak: float = 0.005
     smoothing_std: float = 0.2
@@ -27,21 +26,14 @@ class TD3Config:
 class MLP(nn.Module):
     hidden: Sequence[int]
     out_dim: int
+    squash: bool = False
 
     @nn.compact
     def __call__(self, x):
         for width in self.hidden:
             x = nn.relu(nn.Dense(width)(x))
-        return nn.Dense(self.out_dim)(x)
-
-
-class Policy(nn.Module):
-    hidden: Sequence[int]
-    act_dim: int
-
-    @nn.compact
-    def __call__(self, obs):
-        return jnp.tanh(MLP(self.hidden, self.act_dim)(obs))
+        x = nn.Dense(self.out_dim)(x)
+        return jnp.tanh(x) if self.squash else x
 
 
 class TwinQ(nn.Module):
@@ -70,25 +62,18 @@ class Learner:
 class TD3:
     def __init__(self, obs_dim, act_dim, config=TD3Config(), seed=0):
         self.config = config
-        self.policy = Policy(config.hidden, act_dim)
+        self.policy = MLP(config.hidden, act_dim, squash=True)
         self.critic = TwinQ(config.hidden)
-        self.pi_tx = optax.adam(config.actor_lr)
-        self.q_tx = optax.adam(config.critic_lr)
+        self.tx = optax.adam(config.lr)  # stateless, shared by actor and critics
 
         key, pi_key, q_key = jax.random.split(jax.random.PRNGKey(seed), 3)
         obs, act = jnp.zeros((1, obs_dim)), jnp.zeros((1, act_dim))
         pi = self.policy.init(pi_key, obs)
         q = self.critic.init(q_key, obs, act)
-        self.learner = Learner(
-            pi=pi, pi_target=pi, pi_opt=self.pi_tx.init(pi),
-            q=q, q_target=q, q_opt=self.q_tx.init(q),
-            key=key, updates=jnp.zeros((), jnp.int32),
-        )
+        self.learner = Learner(pi, pi, self.tx.init(pi), q, q, self.tx.init(q),
+                               key, jnp.zeros((), jnp.int32))
+        self._greedy = jax.jit(self.policy.apply)
         self._noise = np.random.default_rng(seed)
-
-    @partial(jax.jit, static_argnums=0)
-    def _greedy(self, pi, obs):
-        return self.policy.apply(pi, obs)
 
     def act(self, obs, noise_std=0.0):
         action = np.asarray(self._greedy(self.learner.pi, jnp.asarray(obs, jnp.float32)))
@@ -97,7 +82,6 @@ class TD3:
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def learn(self, batch):
-        """One critic step, plus an actor and target step when it is due."""
         self.learner, info = self._critic_step(self.learner, batch)
         if int(self.learner.updates) % self.config.actor_every == 0:
             self.learner, actor_loss = self._actor_step(self.learner, batch.obs)
@@ -108,8 +92,8 @@ class TD3:
     def _critic_step(self, s, batch):
         c = self.config
         key, sub = jax.random.split(s.key)
-        jitter = c.smoothing_std * jax.random.normal(sub, batch.act.shape)
-        jitter = jnp.clip(jitter, -c.smoothing_clip, c.smoothing_clip)
+        jitter = jnp.clip(c.smoothing_std * jax.random.normal(sub, batch.act.shape),
+                          -c.smoothing_clip, c.smoothing_clip)
         next_act = jnp.clip(self.policy.apply(s.pi_target, batch.next_obs) + jitter, -1.0, 1.0)
         next_q = self.critic.apply(s.q_target, batch.next_obs, next_act).min(axis=0)
         backup = batch.rew + c.discount * batch.mask * next_q
@@ -119,7 +103,7 @@ class TD3:
             return jnp.square(values - backup).mean(axis=1).sum(), values.mean()
 
         (loss, mean_q), grads = jax.value_and_grad(loss_fn, has_aux=True)(s.q)
-        step, q_opt = self.q_tx.update(grads, s.q_opt)
+        step, q_opt = self.tx.update(grads, s.q_opt)
         s = s.replace(q=optax.apply_updates(s.q, step), q_opt=q_opt,
                       key=key, updates=s.updates + 1)
         return s, {"critic_loss": loss, "mean_q": mean_q}
@@ -130,22 +114,15 @@ class TD3:
             return -self.critic.apply(s.q, obs, self.policy.apply(params, obs))[0].mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(s.pi)
-        step, pi_opt = self.pi_tx.update(grads, s.pi_opt)
+        step, pi_opt = self.tx.update(grads, s.pi_opt)
         pi = optax.apply_updates(s.pi, step)
         rate = self.config.polyak
-        s = s.replace(
-            pi=pi, pi_opt=pi_opt,
-            pi_target=optax.incremental_update(pi, s.pi_target, rate),
-            q_target=optax.incremental_update(s.q, s.q_target, rate),
-        )
-        return s, loss
+        return s.replace(pi=pi, pi_opt=pi_opt,
+                         pi_target=optax.incremental_update(pi, s.pi_target, rate),
+                         q_target=optax.incremental_update(s.q, s.q_target, rate)), loss
 
     def save(self, path):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".tmp")
-        scratch.write_bytes(serialization.to_bytes(self.learner))
-        scratch.replace(path)
+        Path(path).write_bytes(serialization.to_bytes(self.learner))
 
     def restore(self, path):
         learner = serialization.from_bytes(self.learner, Path(path).read_bytes())

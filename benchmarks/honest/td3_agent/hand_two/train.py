@@ -13,23 +13,8 @@ from agent import TD3
 from buffer import ReplayBuffer
 
 
-class CsvLog:
-    fields = ["step", "episodes", "train_return", "eval_mean", "eval_std", "critic_loss",
-              "policy_loss", "q_mean", "seconds"]
-
-    def __init__(self, path, append=False):
-        fresh = not (append and path.exists())
-        self.file = open(path, "w" if fresh else "a", newline="")
-        self.writer = csv.DictWriter(self.file, self.fields)
-        if fresh:
-            self.writer.writeheader()
-
-    def write(self, **row):
-        self.writer.writerow(row)
-        self.file.flush()
-
-    def close(self):
-        self.file.close()
+FIELDS = ["step", "episodes", "train_return", "eval_mean", "eval_std", "critic_loss",
+          "policy_loss", "q_mean", "seconds"]
 
 
 def evaluate(agent, env, episodes, seed):
@@ -64,8 +49,6 @@ def parse():
     p.add_argument("--eval-every", type=int, default=5_000)
     p.add_argument("--eval-episodes", type=int, default=10)
     p.add_argument("--out", type=Path, default=Path("runs"))
-    p.add_argument("--load", type=Path, help="continue from a checkpoint (the buffer starts empty)")
-    p.add_argument("--eval-only", action="store_true")
     return p.parse_args()
 
 
@@ -83,25 +66,19 @@ def main():
     agent = TD3(obs_dim, env.action_space.low, env.action_space.high, lr=args.lr, gamma=args.gamma,
                 tau=args.tau, target_noise=args.target_noise, noise_clip=args.noise_clip,
                 policy_delay=args.policy_delay, device=device)
-    start, best = 0, -float("inf")
-    if args.load:
-        extra = agent.load(args.load)
-        start, best = extra["step"], extra["best"]
-    if args.eval_only:
-        mean, std = evaluate(agent, eval_env, args.eval_episodes, args.seed + 10_000)
-        print(f"return {mean:.1f} +/- {std:.1f}")
-        return
-
     act_dim = env.action_space.shape[0]
     buffer = ReplayBuffer(obs_dim, act_dim, args.buffer_size, device)
     run_dir = args.out / f"{args.env}_seed{args.seed}"
     run_dir.mkdir(parents=True, exist_ok=True)
-    log = CsvLog(run_dir / "log.csv", append=args.load is not None)
+    log_file = open(run_dir / "log.csv", "w", newline="")
+    log = csv.DictWriter(log_file, FIELDS)
+    log.writeheader()
+    best = -float("inf")
     info, recent, episodes, episode_return = {}, [], 0, 0.0
     began = time.time()
     obs, _ = env.reset(seed=args.seed)
 
-    for step in range(start + 1, args.steps + 1):
+    for step in range(1, args.steps + 1):
         if step <= args.warmup:
             action = np.random.uniform(-1.0, 1.0, size=act_dim).astype(np.float32)
         else:
@@ -124,14 +101,15 @@ def main():
             mean, std = evaluate(agent, eval_env, args.eval_episodes, args.seed + 10_000)
             train_return = float(np.mean(recent)) if recent else float("nan")
             recent.clear()
-            log.write(step=step, episodes=episodes, train_return=train_return, eval_mean=mean,
-                      eval_std=std, seconds=round(time.time() - began, 1), **info)
+            log.writerow(dict(info, step=step, episodes=episodes, train_return=train_return, eval_mean=mean,
+                              eval_std=std, seconds=round(time.time() - began, 1)))
+            log_file.flush()
             print(f"step {step:>8d}  train {train_return:9.1f}  eval {mean:9.1f} +/- {std:.1f}", flush=True)
             if mean > best:
                 best = mean
                 agent.save(run_dir / "best.pt", step=step, best=best)
             agent.save(run_dir / "last.pt", step=step, best=best)
-    log.close()
+    log_file.close()
     env.close()
     eval_env.close()
 

@@ -18,7 +18,7 @@ def make_loader(args):
         data = datasets.CIFAR10("data", train=True, download=True, transform=transforms.Compose(steps))
     else:
         data = datasets.ImageFolder(args.data, transforms.Compose(steps))
-    return DataLoader(data, args.batch_size, shuffle=True, num_workers=args.workers, drop_last=True)
+    return DataLoader(data, args.batch_size, shuffle=True, num_workers=4, drop_last=True)
 
 
 def train_autoencoder(args, loader, device):
@@ -34,7 +34,7 @@ def train_autoencoder(args, loader, device):
             opt.zero_grad(set_to_none=True)
             loss.backward()
             opt.step()
-            if step % args.log_every == 0:
+            if step % 100 == 0:
                 print(f"epoch {epoch} step {step} recon {rec_loss.item():.4f} commit {commitment.item():.4f} "
                       f"perplexity {stats['perplexity']:.1f} restarted {stats['restarted']}", flush=True)
         model.eval()
@@ -59,7 +59,7 @@ def train_prior(args, loader, device):
     for epoch in range(args.epochs):
         prior.train()
         total = 0.0
-        for step, (x, _) in enumerate(loader):
+        for x, _ in loader:
             codes = vqvae.encode(x.to(device))
             loss = F.cross_entropy(prior(codes), codes)
             opt.zero_grad(set_to_none=True)
@@ -67,8 +67,6 @@ def train_prior(args, loader, device):
             torch.nn.utils.clip_grad_norm_(prior.parameters(), 1.0)
             opt.step()
             total += loss.item()
-            if step % args.log_every == 0:
-                print(f"epoch {epoch} step {step} nll {loss.item():.4f}", flush=True)
         print(f"epoch {epoch}: mean nll {total / len(loader):.4f} nats per code")
         torch.save({"config": prior.config, "state": prior.state_dict(), "grid": tuple(codes.shape[1:])},
                    args.out / "prior.pt")
@@ -85,8 +83,6 @@ def main():
     p.add_argument("--batch-size", type=int, default=128)
     p.add_argument("--epochs", type=int, default=50)
     p.add_argument("--lr", type=float, default=3e-4)
-    p.add_argument("--workers", type=int, default=4)
-    p.add_argument("--log-every", type=int, default=100)
     args = p.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

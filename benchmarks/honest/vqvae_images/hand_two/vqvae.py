@@ -16,40 +16,23 @@ class ResBlock(nn.Module):
         return x + self.body(x)
 
 
-class Encoder(nn.Module):
-    """Each of the `downs` stages halves the resolution."""
-
-    def __init__(self, in_channels, width, code_dim, downs, blocks):
-        super().__init__()
-        layers, ch = [], in_channels
-        for i in range(downs):
-            out = width // 2 if i == 0 and downs > 1 else width
-            layers += [nn.Conv2d(ch, out, 4, stride=2, padding=1), nn.ReLU()]
-            ch = out
-        layers.append(nn.Conv2d(ch, width, 3, padding=1))
-        layers += [ResBlock(width, width // 2) for _ in range(blocks)]
-        layers += [nn.ReLU(), nn.Conv2d(width, code_dim, 1)]
-        self.net = nn.Sequential(*layers)
-
-    def forward(self, x):
-        return self.net(x)
+def make_encoder(channels, width, code_dim, blocks):
+    """Reduces the resolution by four."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width // 2, 4, stride=2, padding=1), nn.ReLU(),
+        nn.Conv2d(width // 2, width, 4, stride=2, padding=1),
+        *[ResBlock(width, width // 2) for _ in range(blocks)],
+        nn.ReLU(), nn.Conv2d(width, code_dim, 1),
+    )
 
 
-class Decoder(nn.Module):
-    def __init__(self, out_channels, width, code_dim, ups, blocks):
-        super().__init__()
-        layers = [nn.Conv2d(code_dim, width, 3, padding=1)]
-        layers += [ResBlock(width, width // 2) for _ in range(blocks)]
-        layers.append(nn.ReLU())
-        for i in range(ups):
-            last = i == ups - 1
-            layers.append(nn.ConvTranspose2d(width, out_channels if last else width, 4, stride=2, padding=1))
-            if not last:
-                layers.append(nn.ReLU())
-        self.net = nn.Sequential(*layers)
-
-    def forward(self, z):
-        return self.net(z)
+def make_decoder(channels, width, code_dim, blocks):
+    return nn.Sequential(
+        nn.Conv2d(code_dim, width, 3, padding=1),
+        *[ResBlock(width, width // 2) for _ in range(blocks)], nn.ReLU(),
+        nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(width // 2, channels, 4, stride=2, padding=1),
+    )
 
 
 class Codebook(nn.Module):
@@ -116,13 +99,13 @@ class Codebook(nn.Module):
 
 
 class VQVAE(nn.Module):
-    def __init__(self, channels=3, width=128, code_dim=64, num_codes=512, downs=2, blocks=2, decay=0.99):
+    def __init__(self, channels=3, width=128, code_dim=64, num_codes=512, blocks=2):
         super().__init__()
-        self.config = dict(channels=channels, width=width, code_dim=code_dim, num_codes=num_codes,
-                           downs=downs, blocks=blocks, decay=decay)
-        self.encoder = Encoder(channels, width, code_dim, downs, blocks)
-        self.codebook = Codebook(num_codes, code_dim, decay)
-        self.decoder = Decoder(channels, width, code_dim, downs, blocks)
+        self.config = dict(channels=channels, width=width, code_dim=code_dim,
+                           num_codes=num_codes, blocks=blocks)
+        self.encoder = make_encoder(channels, width, code_dim, blocks)
+        self.codebook = Codebook(num_codes, code_dim)
+        self.decoder = make_decoder(channels, width, code_dim, blocks)
 
     def forward(self, x):
         z, _, commitment, stats = self.codebook(self.encoder(x))
