@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from math import log
 from pathlib import Path
@@ -31,16 +31,19 @@ BITS = range(4, 21, 2)
 LIMITS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
+def unexplained(found: Sequence[Chance]) -> Iterator[tuple[Chance, float, tuple[str, str]]]:
+    """The pairs that public code does not explain: their comparison, score and names."""
+    for chance in found:
+        for score, known, names in zip(chance.scores.tolist(), chance.explained, chance.names, strict=True):
+            if not known:
+                yield chance, score, names
+
+
 def fitted(found: Sequence[Chance]) -> Law:
     """The law of what neither public code nor a shared origin explains, in three digits."""
     pairs = float(sum(chance.pairs for chance in found))
     apart = shared_origin()
-    scores = [
-        float(score)
-        for chance in found
-        for score, known, names in zip(chance.scores, chance.explained, chance.names, strict=True)
-        if not known and names not in apart
-    ]
+    scores = [score for _, score, names in unexplained(found) if names not in apart]
     new = mixture(np.array(scores), pairs)
     chance, idiom = (Tail(_rounded(part.k), _rounded(part.rate)) for part in (new.chance, new.idiom))
     return Law(chance, idiom)
@@ -54,10 +57,9 @@ def e_values(found: Sequence[Chance], fit: Law, apart: frozenset[tuple[str, str]
     """E-value of each pair that neither public code explains nor a reader has set apart."""
     return np.array(
         [
-            fit.expected(float(score), chance.pairs)
-            for chance in found
-            for score, known, names in zip(chance.scores, chance.explained, chance.names, strict=True)
-            if not known and names not in apart
+            fit.expected(score, chance.pairs)
+            for chance, score, names in unexplained(found)
+            if names not in apart
         ]
     )
 
@@ -151,10 +153,9 @@ def _table(every: NDArray[np.float64], values: NDArray[np.float64], comparisons:
 def strongest(found: Sequence[Chance], most: int = 40) -> list[str]:
     """The unexplained pairs with the lowest E-values, to be read by a person."""
     rows = [
-        (law().expected(float(score), chance.pairs), chance.a, chance.b, *names)
-        for chance in found
-        for score, known, names in zip(chance.scores, chance.explained, chance.names, strict=True)
-        if not known and score > 2 * log(10)
+        (law().expected(score, chance.pairs), chance.a, chance.b, *names)
+        for chance, score, names in unexplained(found)
+        if score > 2 * log(10)
     ]
     return [f"{row[0]:.1e}  {'  '.join(row[1:])}" for row in sorted(rows)[:most]]
 

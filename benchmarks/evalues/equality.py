@@ -25,8 +25,9 @@ def _counted(package: Package) -> tuple[Counter[str], Counter[tuple[str, bytes]]
     """Functions by name, and by name and terms."""
     names: Counter[str] = Counter()
     terms: Counter[tuple[str, bytes]] = Counter()
-    for row in telling(package.side()):
-        name = package.units[row].unit.name.rpartition(".")[2]
+    side = package.side()
+    for row in telling(side):
+        name = side.last_name(row)
         names[name] += 1
         terms[name, package.bags.of(row)[0].tobytes()] += 1
     return names, terms

@@ -47,13 +47,9 @@ def neighbours(
 def _seeds(a: Side, b: Side) -> Iterator[Pair]:
     named: dict[str, list[int]] = defaultdict(list)
     for row in telling(b):
-        named[_name(b, row)].append(row)
-    pairs = [(row, other) for row in telling(a) for other in named[_name(a, row)]]
+        named[b.last_name(row)].append(row)
+    pairs = [(row, other) for row in telling(a) for other in named[a.last_name(row)]]
     yield from random.Random(1990).sample(pairs, min(_SEEDS, len(pairs)))
-
-
-def _name(side: Side, row: int) -> str:
-    return side.units[row].unit.name.rpartition(".")[2]
 
 
 def _classes(a: Side, b: Side, pair: Pair) -> tuple[str, str]:

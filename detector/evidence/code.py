@@ -133,8 +133,11 @@ def _texts(snapshot: Snapshot, side: Side, matches: Matches, which: str) -> dict
 
 @dataclass(frozen=True, slots=True)
 class _Likeness:
-    """What a match looks like: paired nodes, votes for names, aligned statements, how these are written."""
+    """What a match looks like: what the two have in common as a part of each, paired nodes, votes for names,
+    aligned statements, how these are written.
+    """
 
+    parts: tuple[float, float]
     pairing: Pairing
     cast: Votes
     lines: Sequence[Lines]
@@ -158,8 +161,8 @@ def _findings(
     all_votes: list[Votes] = []
     for match, (a, b), likeness, reasons in zip(matches.matches, units, likenesses, explained, strict=True):
         between = files.get((a.path, b.path), likeness.writing)
-        part = min(_parts(compared, match))
-        convergent = not ported and converges(match.bits, part, likeness.writing, between, whole)
+        part, written = min(likeness.parts), likeness.writing
+        convergent = not ported and converges(match.bits, part, written, between, whole)
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)
@@ -172,7 +175,9 @@ def _likeness(compared: Comparison, match: Match) -> _Likeness:
     cast = votes(unit_a, unit_b, pairing)
     lines = align(unit_a, unit_b, pairing)
     texts = compared.texts_a.get(unit_a.unit.path, []), compared.texts_b.get(unit_b.unit.path, [])
-    return _Likeness(pairing, cast, lines, writing(cast, lines, *texts))
+    owns = compared.common.own_a[match.a], compared.common.own_b[match.b]
+    parts = _share(match.held, owns[0]), _share(match.held, owns[1])
+    return _Likeness(parts, pairing, cast, lines, writing(cast, lines, *texts))
 
 
 def _finding(
@@ -181,7 +186,6 @@ def _finding(
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
     weight = sum(line.weight for line in likeness.lines) or 1.0
     span_a, span_b = _span(unit_a), _span(unit_b)
-    part_a, part_b = _parts(compared, match)
     return Finding(
         kind="code",
         title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
@@ -199,8 +203,8 @@ def _finding(
         explained_by=explained,
         reasons=_reasons(compared, unit_a, unit_b, likeness.pairing),
         details={
-            "share_a": part_a,
-            "share_b": part_b,
+            "share_a": likeness.parts[0],
+            "share_b": likeness.parts[1],
             "e_value_of": match.basis,
             "names_kept": likeness.writing.kept,
             "names_replaced": likeness.writing.replaced,
@@ -208,12 +212,6 @@ def _finding(
             "convergent": convergent,
         },
     )
-
-
-def _parts(compared: Comparison, match: Match) -> tuple[float, float]:
-    """What the two of a match have in common, as a part of each."""
-    own_a, own_b = compared.common.own_a[match.a], compared.common.own_b[match.b]
-    return _share(match.held, own_a), _share(match.held, own_b)
 
 
 def _share(score: float, whole: float) -> float:

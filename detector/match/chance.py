@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from math import exp, log, log1p, log2
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,6 +65,9 @@ _CELLS = 2**24
 """most cells (bytes) of the table by which they are scored"""
 
 
+Scores = TypeVar("Scores", float, NDArray[np.float64])
+
+
 @dataclass(frozen=True, slots=True)
 class Tail:
     """How many pairs of unrelated units score so high for one reason: a share k * exp(-rate * score)."""
@@ -72,9 +75,9 @@ class Tail:
     k: float
     rate: float
 
-    def nats(self, score: ArrayLike) -> NDArray[np.float64]:
-        """The logarithm of the share of pairs that score so high."""
-        return np.asarray(log(self.k) - self.rate * np.asarray(score, dtype=np.float64))
+    def nats(self, score: Scores) -> Scores:
+        """The logarithm of the share of pairs that score so high, for one score or many."""
+        return log(self.k) - self.rate * score
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,7 @@ class Law:
         if score < FITTED:
             return self.bits(FITTED) * float((max(0.0, score) / FITTED) ** _RISE)
         # plain arithmetic, as this is asked for one score at a time and often
-        chance = log(self.chance.k) - self.chance.rate * score
-        idiom = log(self.idiom.k) - self.idiom.rate * score
+        chance, idiom = self.chance.nats(score), self.idiom.nats(score)
         return max(0.0, -max(chance, idiom) - log1p(exp(-abs(chance - idiom)))) / log(2)
 
     def score(self, bits: ArrayLike) -> NDArray[np.float64]:

@@ -85,11 +85,7 @@ def _equal(place: Place, a: Side, b: Side) -> Iterator[Pair]:
     for row in place.b:
         by_terms[b.bags.of(row)[0].tobytes()].append(row)
     pairs = [(row, other) for row in place.a for other in by_terms[a.bags.of(row)[0].tobytes()]]
-    yield from sorted(pairs, key=lambda pair: (_name(a, pair[0]) != _name(b, pair[1]), pair))
-
-
-def _name(side: Side, row: int) -> str:
-    return side.units[row].unit.name.rpartition(".")[2]
+    yield from sorted(pairs, key=lambda pair: (a.last_name(pair[0]) != b.last_name(pair[1]), pair))
 
 
 def _places(a: Side, b: Side, partner: Mapping[int, int], free_a: set[int], free_b: set[int]) -> set[Place]:

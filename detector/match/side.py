@@ -35,6 +35,10 @@ class Side:
         """The class that a method belongs to."""
         return next((holder for holder in self.holders(row) if self.units[holder].unit.kind == "class"), None)
 
+    def last_name(self, row: int) -> str:
+        """A unit's name without what it stands in."""
+        return self.units[row].unit.name.rpartition(".")[2]
+
     def is_function(self, row: int) -> bool:
         """Is a unit a function or a method, not a class or a module's own code?"""
         return self.units[row].unit.kind in ("function", "method")

@@ -7,8 +7,10 @@ as well. The README of each folder says which is which: it is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.accuracy.page import table, write_section
@@ -103,10 +105,8 @@ def _writing(report: Report) -> tuple[float, float, int]:
     many findings are convergent.
     """
     code = [finding for finding in report.findings if finding.kind == "code" and not finding.explained_by]
-    kept, replaced, text = (
-        sum(_number(finding, key) * (finding.bits if key == "text_kept" else 1.0) for finding in code)
-        for key in ("names_kept", "names_replaced", "text_kept")
-    )
+    kept, replaced = (sum(_number(f, key) for f in code) for key in ("names_kept", "names_replaced"))
+    text = sum(f.bits * _number(f, "text_kept") for f in code)
     convergent = sum(finding.details["convergent"] is True for finding in code)
     return kept / ((kept + replaced) or 1.0), text / (sum(f.bits for f in code) or 1.0), convergent
 
@@ -118,30 +118,25 @@ def _number(finding: Finding, key: str) -> float:
 
 def _separated(found: list[Outcome], crossed: list[Outcome]) -> str:
     """Depth by depth: copies with a higher verdict than honest pairs, and the highest of crossed pairs."""
-    honest = {outcome.topic: outcome.step for outcome in sorted(found, key=_by_step) if outcome.honest}
+    honest = {
+        outcome.topic: outcome.step for outcome in sorted(found, key=attrgetter("step")) if outcome.honest
+    }
     rows = []
     for depth in sorted({outcome.other for outcome in found if not outcome.honest}):
         copies = [outcome for outcome in found if outcome.other == depth]
         above = sum(outcome.step > honest[outcome.topic] for outcome in copies)
         overall = sum(outcome.step > max(honest.values()) for outcome in copies)
-        beside = [STRENGTHS[outcome.step] for outcome in crossed if outcome.other == depth]
-        counted = ", ".join(f"{beside.count(word)} {word}" for word in STRENGTHS if word in beside)
-        rows.append((depth, len(copies), above, overall, counted))
+        beside = [outcome for outcome in crossed if outcome.other == depth]
+        rows.append((depth, len(copies), above, overall, _verdicts(beside)))
     heads = ("depth", "copies:", "above their honest pairs:", "above every honest pair:",
              "other hands against these copies")  # fmt: skip
     return table(heads, rows)
 
 
-def _by_step(outcome: Outcome) -> int:
-    return outcome.step
-
-
-def _of_hands(found: list[Outcome], crossed: list[Outcome]) -> str:
-    """How many pairs of hands got which verdict."""
-    pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
-    steps = [STRENGTHS[outcome.step] for outcome in pairs]
-    counted = ", ".join(f"{steps.count(word)} {word}" for word in STRENGTHS if word in steps)
-    return f"{len(pairs)} pairs of honest hands: {counted}."
+def _verdicts(several: list[Outcome]) -> str:
+    """How many got which verdict."""
+    counts = Counter(outcome.report.summary.verdict for outcome in several)
+    return ", ".join(f"{counts[word]} {word}" for word in STRENGTHS if counts[word])
 
 
 def main() -> None:
@@ -152,8 +147,9 @@ def main() -> None:
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
              "names kept:", "text kept:", "convergent:", "constants:", "their bits:", "of all:")  # fmt: skip
-    text = f"{_of_hands(found, crossed)}\n\n{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}"
-    write_section("honest", text)
+    pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
+    said = f"{len(pairs)} pairs of honest hands: {_verdicts(pairs)}."
+    write_section("honest", f"{said}\n\n{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}")
 
 
 if __name__ == "__main__":

@@ -49,11 +49,14 @@ def outcomes(
     functions = [function for function in program.functions if (function.path, function.name) in originals]
     sought = bags([originals[function.path, function.name] for function in functions], background.bits)
     there = _together(sought, hay)
+    every = np.arange(len(sought))
+    ceilings = Common.of(sought, sought).limited(Candidates(every, every), law())
     found = []
     for level, laundered in enumerate(levels, 1):
         pieces = _pieces(functions, laundered)
         here = bags([unit for _, unit in pieces], background.bits)
-        rows = zip(functions, _searched(here, there, [at for at, _ in pieces], len(functions)), strict=True)
+        searched = _searched(here, there, [at for at, _ in pieces], ceilings)
+        rows = zip(functions, searched, strict=True)
         found += [Outcome(program.name, function, level, *row) for function, row in rows]
     return found
 
@@ -84,22 +87,22 @@ def _pieces(functions: Sequence[Function], laundered: Laundered) -> list[tuple[i
 
 
 def _searched(
-    here: Bags, there: Bags, owners: Sequence[int], functions: int
+    here: Bags, there: Bags, owners: Sequence[int], ceilings: NDArray[np.float64]
 ) -> Iterator[tuple[float, float, float, float]]:
-    """Score, rival, E-value, ceiling of each function; `there` holds their originals, then the haystack."""
+    """Score, rival, E-value, ceiling of each function; `there` holds their originals, then the haystack;
+    `ceilings` are the scores of the originals with themselves.
+    """
+    functions = len(ceilings)
     pairs = candidates(here, there)
-    common = Common.of(here, there)
-    scored = common.limited(pairs, law())
+    scored = Common.of(here, there).limited(pairs, law())
     numbers = np.array(owners, dtype=np.int64)
     whose = numbers[pairs.a]
-    every = np.arange(len(there))
-    own = Common.of(there, there).limited(Candidates(every, every), law())
     alone = len(there) - functions + 1
     for at in range(functions):
         mine = whose == at
         best, rival = _best(scored[mine & (pairs.b == at)]), _best(scored[mine & (pairs.b >= functions)])
         compared = max(1, owners.count(at)) * alone
-        yield best, rival, law().expected(best, compared), law().expected(float(own[at]), alone)
+        yield best, rival, law().expected(best, compared), law().expected(float(ceilings[at]), alone)
 
 
 def _best(scored: NDArray[np.float64]) -> float:
