@@ -60,6 +60,9 @@ def test_who_names_things_alike_also_words_messages_alike() -> None:
     evidence = {"code": Evidence(extent_a=Extent(10, 100, 0.5), extent_b=Extent(10, 100, 0.5))}
     assert judge([*mine, *apart, texts], (), evidence, ()).verdict == "moderate"
     assert judge([*alike, *apart, texts], (), evidence, ()).verdict == "weak"
+    kinds = "2 kinds of evidence agree: Code, Leftovers"
+    assert kinds in judge([*mine, *apart, texts], (), evidence, ()).rests_on
+    assert kinds not in judge([*alike, *apart, texts], (), evidence, ()).rests_on
 
 
 def test_what_its_class_grades_as_none_is_no_evidence() -> None:

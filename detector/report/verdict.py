@@ -112,15 +112,13 @@ def step(weight: Weight) -> Strength:
 
 def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[float, float]) -> Weight:
     """Measure independent findings. `shares` of A and of B are from 0 to 1."""
-    heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
-    if _converge(alone):  # who names things alike words messages alike as well
-        heavy = [f for f in heavy if f.kind != "leftovers" or scale_step(f.strength) > scale_step("moderate")]
+    heavy = _heavy(alone)
     return Weight(
         findings=len(alone),
         moderate=len(heavy),
         strong=sum(scale_step(finding.strength) >= scale_step("strong") for finding in alone),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
-        classes=len({finding.kind for finding in heavy} - set(DERIVED)),
+        classes=len(_kinds(heavy)),
         bits=sum(finding.bits for finding in heavy),
         best=max((finding.bits for finding in heavy), default=0.0),
         share=max(shares),
@@ -129,10 +127,24 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
     )
 
 
-def _converge(alone: Sequence[Finding]) -> bool:
-    """Whether most code findings are such as two hands come to by themselves."""
-    code = [finding for finding in alone if finding.kind == "code"]
-    return 2 * sum(finding.details.get("convergent") is True for finding in code) > len(code)
+def _heavy(alone: Sequence[Finding]) -> list[Finding]:
+    """Findings that are moderate or stronger. Where most code findings are such as two hands come to by
+    themselves, leftovers must be strong: who names things alike words messages alike as well.
+    """
+    heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
+    if 2 * _convergent(alone) > sum(finding.kind == "code" for finding in alone):
+        heavy = [f for f in heavy if f.kind != "leftovers" or f.strength != "moderate"]
+    return heavy
+
+
+def _kinds(heavy: Sequence[Finding]) -> set[str]:
+    """Their evidence classes, without those that are derived."""
+    return {finding.kind for finding in heavy} - set(DERIVED)
+
+
+def _convergent(alone: Sequence[Finding]) -> int:
+    """How many code findings are such as two hands come to by themselves."""
+    return sum(finding.details.get("convergent") is True for finding in alone)
 
 
 def independent(findings: Iterable[Finding]) -> list[Finding]:
@@ -202,14 +214,12 @@ def _rests_on(
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
     if expected is not None:
         yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
-    convergent = sum(finding.details.get("convergent") is True for finding in alone)
-    if convergent:
+    if convergent := _convergent(alone):
         yield (
             f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
             "or one language model twice, write the same: however much they hold, they are weak"
         )
-    heavy = {finding.kind for finding in alone if finding.strength != "weak"} - set(DERIVED)
-    kinds = sorted(map(wording.kind_label, heavy))
+    kinds = sorted(map(wording.kind_label, _kinds(_heavy(alone))))
     if len(kinds) > 1:
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
     agreeing, contradicting = _sites(renames)
