@@ -124,7 +124,7 @@ def test_a_borrowed_file_in_a_large_repository_is_weak_whatever_it_holds(tmp_pat
 
 def shared_numbers(tmp_path: Path, a: str, b: str) -> dict[str, float]:
     side_a, side_b = snapshots(tmp_path, {"a.py": a}, {"b.py": b})
-    return dict(common_numbers(read_words(side_a, "")[0], read_words(side_b, "")[0], ()).bits)
+    return dict(common_numbers(read_words(side_a, "")[0], read_words(side_b, "")[0], ()).unusual)
 
 
 @pytest.mark.parametrize(
@@ -168,21 +168,21 @@ def test_nearly_the_same_list_of_numbers_is_moderate_and_a_common_part_of_it_is_
     first = DICTATED + numbers(0.1273, 5317, 27.5)
     rewritten = numbers(27.5, 5317, 0.0007, 1127, 7600, 0.1273, 2)
     honest = DICTATED + numbers(0.0931, 6133)
-    copy = titled(compare(tmp_path / "1", {"a.py": first}, {"b.py": rewritten}), "unusual constants")
+    copy = titled(compare(tmp_path / "1", {"a.py": first}, {"b.py": rewritten}), "unusual")
     assert (copy.strength, copy.title) == (
         "moderate",
-        "6 unusual constants on both sides, 100% of all by weight (0 only in A, 0 only in B)",
+        "6 numbers on both sides, 6 of them unusual (0 only in A, 0 only in B)",
     )
     items = {item[1]: (item[3], item[4]) for item in details(copy)["items"]}
     assert items["5317"] == ("a.py:3", "b.py:2")
-    other = titled(compare(tmp_path / "2", {"a.py": first}, {"b.py": honest}), "unusual constants")
+    other = titled(compare(tmp_path / "2", {"a.py": first}, {"b.py": honest}), "unusual")
     assert other.strength == "weak"
     assert "(3 only in A, 2 only in B)" in other.title
 
 
 def test_constants_are_never_more_than_moderate_and_never_the_bits_of_a_best_finding(tmp_path: Path) -> None:
     table = {"a.py": numbers(*(1000.37 + 17 * at for at in range(200)))}
-    found = titled(compare(tmp_path, table, table), "unusual constants")
+    found = titled(compare(tmp_path, table, table), "unusual")
     assert (found.strength, found.bits) == ("moderate", 50.0)
 
 
@@ -193,27 +193,52 @@ def test_large_sides_that_share_a_few_unusual_numbers_say_nothing_by_them(tmp_pa
     assert "constant" not in kinds(compare(tmp_path, {"a.py": side(0)}, {"b.py": side(7000)}))
 
 
+COMMON = (5, 6, 8, 16, 20, 32, 64, 100, 128, 256, 512, 1000, 0.1, 0.5, 0.9, 0.001)
+
+
+def test_so_are_the_same_usual_numbers_where_neither_side_has_others(tmp_path: Path) -> None:
+    first, same = {"a.py": numbers(*COMMON)}, {"b.py": numbers(*reversed(COMMON), 2)}
+    copy = titled(compare(tmp_path / "1", first, same), "16 numbers on both sides")
+    assert (copy.strength, len(details(copy)["items"])) == ("moderate", 16)
+    honest = {"b.py": numbers(*COMMON[:12], 40, 0.25, 0.3)}
+    assert "constant" not in kinds(compare(tmp_path / "2", first, honest))
+
+
+def test_a_number_of_one_side_alone_speaks_more_against_a_copy_than_a_common_one_for_it(
+    tmp_path: Path,
+) -> None:
+    def link(name: str, *theirs: float) -> float:
+        sides = snapshots(tmp_path / name, {"a.py": numbers(*COMMON)}, {"b.py": numbers(*theirs)})
+        return common_numbers(*(read_words(side, "")[0] for side in sides), ()).link
+
+    whole, less, more = link("1", *COMMON), link("2", *COMMON[:-1]), link("3", *COMMON, 70)
+    assert whole - less > 3 * whole / len(COMMON)
+    assert whole - more > 2 * whole / len(COMMON)
+
+
 @pytest.mark.parametrize(
-    ("bits", "share", "strength"),
+    ("unusual", "share", "link", "strength"),
     [
-        ([4.0] * 5, 0.7, "moderate"),
-        ([4.0] * 5, 0.69, "weak"),
-        ([2.9] * 5, 1.0, "weak"),
-        ([5.0] * 4, 1.0, "weak"),
-        ([4.0] * 5, 0.29, "none"),
-        ([8.8], 0.01, "weak"),
-        ([], 0.0, "none"),
+        ([4.0] * 5, 0.7, 0.0, "moderate"),
+        ([4.0] * 5, 0.69, 0.0, "weak"),
+        ([2.9] * 5, 1.0, 0.0, "weak"),
+        ([5.0] * 4, 1.0, 0.0, "weak"),
+        ([5.0] * 4, 1.0, 8.0, "moderate"),
+        ([4.0] * 5, 0.29, 0.0, "none"),
+        ([8.8], 0.01, 0.0, "weak"),
+        ([], 0.0, 7.9, "none"),
+        ([], 0.0, 8.0, "moderate"),
     ],
 )
-def test_the_scale_of_constants(bits: list[float], share: float, strength: str) -> None:
-    assert constant_strength(bits, share) == strength
+def test_the_scale_of_constants(unusual: list[float], share: float, link: float, strength: str) -> None:
+    assert constant_strength(unusual, share, link) == strength
 
 
 def test_constants_and_private_paths(tmp_path: Path) -> None:
     a = {"a.py": "SEED = 4180773\nMEAN = 0.48145466\nroot = '/mnt/zorp/alice/run7/tiles.npz'\n"}
     b = {"b.py": "torch.manual_seed(4180773)\nm = 0.48145466\nload('/mnt/zorp/alice/run7/tiles.npz')\n"}
     evidence = compare(tmp_path, a, b)
-    assert [item[1] for item in details(titled(evidence, "constant"))["items"]] == ["4180773"]
+    assert [item[1] for item in details(titled(evidence, "of them unusual"))["items"]] == ["4180773"]
     assert [item[1] for item in details(titled(evidence, "private path"))["items"]] == [
         "/mnt/zorp/alice/run7/tiles.npz"
     ]

@@ -8,6 +8,7 @@ repositories of one field share a few rare words each, and a borrowed file share
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ MISTAKE_BITS = 10.0
 MOST_TEXT_BITS = 40.0
 MOST_CONSTANT_BITS = 50.0
 """most that all constants carry: one list of settings, which a specification may have dictated"""
+LINK = 8.0
+"""log2 of the likelihood ratio from which two lists of numbers are nearly the same"""
 SPREAD = 0.2
 """share of the files with unusual texts, on either side, that hold shared ones: below, a part was taken"""
 MOST_BITS: Mapping[Strength, float] = {
@@ -177,22 +180,29 @@ def _prose(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding
 
 
 def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding]:
-    """Unusual numbers; their strength depends on how few there are that only one side has."""
+    """Numbers, unusual ones first; their strength depends on how few there are that only one side has."""
     found = common_numbers(a, b, upstreams)
-    strength = constant_strength(list(found.bits.values()), found.share)
+    strength = constant_strength(list(found.unusual.values()), found.share, found.link)
     if strength != "none":
-        ranked = sorted(found.bits.items(), key=lambda item: (-item[1], item[0]))
+        shared = {**found.others, **found.unusual} if found.link > 0 else found.unusual
+        ranked = sorted(shared.items(), key=lambda item: (item[0] not in found.unusual, -item[1], item[0]))
         items = [
-            Item("constant", text, bits, a.find("number", text), b.find("number", found.written_b[text]))
+            Item(
+                "constant",
+                text,
+                round(bits, 1),
+                a.find("number", text),
+                b.find("number", found.written_b[text]),
+            )
             for text, bits in ranked[:_SHOWN]
         ]
-        items += [Item("constant", text, bits, "", "") for text, bits in ranked[_SHOWN:]]
+        items += [Item("constant", text, round(bits, 1), "", "") for text, bits in ranked[_SHOWN:]]
         title = (
-            f"{count(len(items), 'unusual constant')} on both sides, {found.share:.0%} of all by weight "
+            f"{count(len(found.written_b), 'number')} on both sides, {len(found.unusual)} of them unusual "
             f"({found.only_a} only in A, {found.only_b} only in B)"
         )
-        finding = _finding(title, strength, items)
-        yield replace(finding, bits=min(finding.bits, MOST_CONSTANT_BITS))
+        bits = max(found.link, math.fsum(found.unusual.values()))
+        yield replace(_finding(title, strength, items), bits=round(min(bits, MOST_CONSTANT_BITS), 1))
 
 
 def _paths(a: Words, b: Words) -> Iterator[Finding]:
@@ -278,11 +288,13 @@ def prose_strength(number: int, share: float, spread: float) -> Strength:
     )
 
 
-def constant_strength(bits: Collection[float], share: float) -> Strength:
-    """The scale for constants, which only corroborate; `share` is of the bits that either side has."""
-    if len(bits) >= 5 and sum(bits) >= 15 and share >= 0.7:
+def constant_strength(unusual: Collection[float], share: float, link: float) -> Strength:
+    """The scale for constants, which only corroborate: bits of the unusual ones in common, what part they are
+    of those that either side has, and how much likelier a copy is to leave such lists.
+    """
+    if link >= LINK or (len(unusual) >= 5 and sum(unusual) >= 15 and share >= 0.7):
         return "moderate"
-    return "weak" if share >= 0.3 or max(bits, default=0) >= 8 else "none"
+    return "weak" if share >= 0.3 or max(unusual, default=0) >= 8 else "none"
 
 
 def reference_strength(binding: int) -> Strength:

@@ -66,7 +66,7 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=90, best=60)),
     ("moderate", Weight(strong=1, classes=2, bits=60)),
-    ("moderate", Weight(moderate=3, classes=2, bits=80, both=0.02, consistency=0.5)),
+    ("moderate", Weight(moderate=2, classes=2, bits=25, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
 )
@@ -129,10 +129,13 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
 
 def _heavy(alone: Sequence[Finding]) -> list[Finding]:
     """Findings that are moderate or stronger. Where most code findings are such as two hands come to by
-    themselves, leftovers must be strong: who names things alike words messages alike as well.
+    themselves, or most names agree, leftovers must be strong: who names things alike words messages alike as
+    well, and chooses the same numbers.
     """
     heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
-    if 2 * _convergent(alone) > sum(finding.kind == "code" for finding in alone):
+    code = [finding for finding in alone if finding.kind == "code"]
+    kept, replaced = (_places(code, key) for key in ("names_kept", "names_replaced"))
+    if 2 * _convergent(code) > len(code) or kept > replaced:
         heavy = [f for f in heavy if f.kind != "leftovers" or f.strength != "moderate"]
     return heavy
 
@@ -140,6 +143,12 @@ def _heavy(alone: Sequence[Finding]) -> list[Finding]:
 def _kinds(heavy: Sequence[Finding]) -> set[str]:
     """Their evidence classes, without those that are derived."""
     return {finding.kind for finding in heavy} - set(DERIVED)
+
+
+def _places(code: Sequence[Finding], key: str) -> float:
+    """How many places of names in code findings are of a kind."""
+    counts = (finding.details.get(key) for finding in code)
+    return sum(found for found in counts if isinstance(found, (int, float)))
 
 
 def _convergent(alone: Sequence[Finding]) -> int:

@@ -94,9 +94,9 @@ def _row(outcome: Outcome) -> tuple[object, ...]:
         f"{names:.0%}",
         f"{text:.0%}",
         convergent,
-        len(outcome.numbers.bits),
-        f"{sum(outcome.numbers.bits.values()):.0f}",
-        f"{outcome.numbers.share:.0%}",
+        len(outcome.numbers.written_b),
+        f"{outcome.numbers.only_a + outcome.numbers.only_b}",
+        f"{outcome.numbers.link:.0f}",
     )
 
 
@@ -146,7 +146,7 @@ def main() -> None:
     crossed = [outcome for at, hand in enumerate(hands) for outcome in outcomes(hand, (SOURCE, *hands[:at]))]
     heads = ("topic", "first hand against", "verdict", "independent findings:", "set apart:", "moderate:",
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
-             "names kept:", "text kept:", "convergent:", "constants:", "their bits:", "of all:")  # fmt: skip
+             "names kept:", "text kept:", "convergent:", "numbers:", "on one side:", "link:")  # fmt: skip
     pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
     said = f"{len(pairs)} pairs of honest hands: {_verdicts(pairs)}."
     write_section("honest", f"{said}\n\n{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}")

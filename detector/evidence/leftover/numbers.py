@@ -1,12 +1,14 @@
-"""Unusual numbers of both sides: a rewriting hand keeps the numbers that a model was made with.
+"""The numbers of both sides: a rewriting hand keeps the numbers that a model was made with.
 
 Two hands that work from one specification share the numbers it dictates, and each has others besides; who
-rewrites a program has nearly the same list, nothing missing and nothing more. So what is measured is the
-shared part of what *either* side holds (Jaccard 1901), each number weighed by its rarity.
+rewrites a program has nearly the same list, nothing missing and nothing more. That is measured twice: by the
+shared part of the *unusual* numbers of either side (Jaccard 1901), each weighed by its rarity; and by *all*
+numbers, as two records are linked (Fellegi and Sunter 1969): one that both hold speaks a little for a copy,
+one that only one side holds speaks much against it.
 
 How unusual a number is depends on where it stands: one function in 450 holds 0.99, but nearly every setting
 called `discount` is 0.99. So a number counts as rare as it is in public functions, or as it is under a name
-that either side gives it, whichever is less; and only for what goes beyond `LEAST_BITS`.
+that either side gives it, whichever is less.
 """
 
 from __future__ import annotations
@@ -28,9 +30,14 @@ from detector.evidence.words import Words
 from detector.fingerprint.term import constant
 
 LEAST_BITS = 8.0
-"""a number that one public function in 256 holds is to be expected in any repository of that size"""
+"""a number that one public function in 256 holds is to be expected in any repository of that size: what is
+unusual in others is what goes beyond"""
 LARGEST_ORDINARY = 10
-"""whole numbers up to here count things, axes and layers"""
+"""whole numbers up to here count things, axes and layers, and are not unusual"""
+EVERYDAY = 4
+"""whole numbers up to here are in every program"""
+KEPT = 0.95
+"""share of the numbers of a program and its copy that both hold (docs/evidence/leftovers.md)"""
 _LONGEST = 40
 _REACH = 160
 """characters before a number in which its name is looked for"""
@@ -43,17 +50,20 @@ _OPTION = re.compile(r"[\"']--?(\w[\w-]{0,60})[\"'][^()]*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The unusual numbers of two sides: bits of each that both hold, as A writes it; how many one has alone.
+    """The numbers of two sides, as A writes them (`written_b`: as B does) or how many one side has alone.
 
-    `written_b` is how B writes them. `share` is the part of the bits of all unusual numbers that those in
-    common carry, 0 where there are none.
+    `unusual` are the bits of the unusual ones that both hold, `share` the part of the bits of all unusual
+    ones that these carry, 0 where there are none. `others` are the rest that both hold, and what each adds to
+    `link`: log2 of how much likelier a copy is than a hand of other habits to leave such lists of numbers.
     """
 
-    bits: Mapping[str, float]
+    unusual: Mapping[str, float]
+    share: float
+    others: Mapping[str, float]
+    link: float
     written_b: Mapping[str, str]
     only_a: int
     only_b: int
-    share: float
 
 
 def common_numbers(a: Words, b: Words, upstreams: Collection[Words]) -> Common:
@@ -64,15 +74,20 @@ def common_numbers(a: Words, b: Words, upstreams: Collection[Words]) -> Common:
     held_a, held_b = values(a), values(b)
     passed = {value for words in upstreams for value in values(words)}
     passed |= {float(text) for text in known().constants}
-    bits = unusual(sorted((held_a.keys() | held_b.keys()) - passed), (a, b))
-    both = {value: beyond for value, beyond in bits.items() if value in held_a and value in held_b}
-    total = sum(bits.values())
+    bits = rarity((held_a.keys() | held_b.keys()) - passed, (a, b))
+    both = {value: rare for value, rare in bits.items() if value in held_a and value in held_b}
+    gains = {value: math.log2(KEPT / by_chance(rare)) for value, rare in both.items()}
+    losses = [math.log2((1 - KEPT) / (1 - by_chance(bits[value]))) for value in bits.keys() - both.keys()]
+    beyond = {value: excess for value, rare in bits.items() if (excess := unusual(value, rare)) > 0}
+    total = sum(beyond.values())
     return Common(
-        bits={held_a[value]: beyond for value, beyond in both.items()},
+        unusual={held_a[value]: excess for value, excess in beyond.items() if value in both},
+        share=sum(beyond.get(value, 0.0) for value in both) / total if total else 0.0,
+        others={held_a[value]: gain for value, gain in gains.items() if value not in beyond},
+        link=math.fsum((*gains.values(), *losses)),
         written_b={held_a[value]: held_b[value] for value in both},
         only_a=len((bits.keys() & held_a.keys()) - both.keys()),
         only_b=len((bits.keys() & held_b.keys()) - both.keys()),
-        share=sum(both.values()) / total if total else 0.0,
     )
 
 
@@ -86,14 +101,26 @@ def values(words: Words) -> dict[float, str]:
     return held
 
 
-def unusual(numbers: Collection[float], sides: Collection[Words]) -> dict[float, float]:
-    """The bits beyond `LEAST_BITS` of those numbers that have any, given their names on either side."""
-    candidates = [value for value in numbers if value > LARGEST_ORDINARY or not value.is_integer()]
+def rarity(numbers: Collection[float], sides: Collection[Words]) -> dict[float, float]:
+    """The bits of each number that is not in every program, given its names on either side; sorted."""
+    candidates = sorted(value for value in numbers if value > EVERYDAY or not value.is_integer())
     plain = dict(zip(candidates, _bits(candidates).tolist(), strict=True))
-    plain = {value: bits for value, bits in plain.items() if bits > LEAST_BITS}
     expected = _under_their_names(plain.keys(), sides)
-    beyond = {value: min(bits, expected.get(value, bits)) - LEAST_BITS for value, bits in plain.items()}
-    return {value: round(bits, 1) for value, bits in beyond.items() if bits > 0}
+    return {value: min(bits, expected.get(value, bits)) for value, bits in plain.items()}
+
+
+def unusual(number: float, bits: float) -> float:
+    """The bits of a number beyond what is to be expected; 0 for one that is not unusual."""
+    counts = number <= LARGEST_ORDINARY and number.is_integer()
+    return 0.0 if counts else round(max(0.0, bits - LEAST_BITS), 1)
+
+
+def by_chance(bits: float) -> float:
+    """The chance that two hands of other habits, at one specification, hold a number that either holds.
+
+    Read off the honest pairs of such hands (docs/evidence/leftovers.md): common numbers are chosen alike.
+    """
+    return min(0.8, max(0.25, 1 - bits / 14))
 
 
 def _bits(numbers: Collection[float]) -> NDArray[np.float32]:
