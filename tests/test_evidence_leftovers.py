@@ -208,8 +208,8 @@ def test_a_number_of_one_side_alone_speaks_more_against_a_copy_than_a_common_one
     tmp_path: Path,
 ) -> None:
     def link(name: str, *theirs: float) -> float:
-        sides = snapshots(tmp_path / name, {"a.py": numbers(*COMMON)}, {"b.py": numbers(*theirs)})
-        return common_numbers(*(read_words(side, "")[0] for side in sides), ()).link
+        a, b = snapshots(tmp_path / name, {"a.py": numbers(*COMMON)}, {"b.py": numbers(*theirs)})
+        return common_numbers(read_words(a, "")[0], read_words(b, "")[0], ()).link
 
     whole, less, more = link("1", *COMMON), link("2", *COMMON[:-1]), link("3", *COMMON, 70)
     assert whole - less > 3 * whole / len(COMMON)

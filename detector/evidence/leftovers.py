@@ -202,7 +202,12 @@ def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Fin
             f"({found.only_a} only in A, {found.only_b} only in B)"
         )
         bits = max(found.link, math.fsum(found.unusual.values()))
-        yield replace(_finding(title, strength, items), bits=round(min(bits, MOST_CONSTANT_BITS), 1))
+        finding = _finding(title, strength, items)
+        yield replace(
+            finding,
+            bits=round(min(bits, MOST_CONSTANT_BITS), 1),
+            details={**finding.details, "link": round(found.link, 1)},
+        )
 
 
 def _paths(a: Words, b: Words) -> Iterator[Finding]:

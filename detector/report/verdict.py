@@ -128,16 +128,21 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
 
 
 def _heavy(alone: Sequence[Finding]) -> list[Finding]:
-    """Findings that are moderate or stronger. Where most code findings are such as two hands come to by
-    themselves, or most names agree, leftovers must be strong: who names things alike words messages alike as
-    well, and chooses the same numbers.
+    """Findings that are moderate or stronger, but for moderate leftovers where these prove little.
+
+    Where most code findings are such as two hands come to by themselves, these also word messages alike; and
+    where most names agree, they also choose the same numbers.
     """
     heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
     code = [finding for finding in alone if finding.kind == "code"]
     kept, replaced = (_places(code, key) for key in ("names_kept", "names_replaced"))
-    if 2 * _convergent(code) > len(code) or kept > replaced:
-        heavy = [f for f in heavy if f.kind != "leftovers" or f.strength != "moderate"]
-    return heavy
+    alike, named_alike = 2 * _convergent(code) > len(code), kept > replaced
+    return [
+        finding
+        for finding in heavy
+        if not (finding.kind == "leftovers" and finding.strength == "moderate")
+        or not (alike or (named_alike and "link" in finding.details))
+    ]
 
 
 def _kinds(heavy: Sequence[Finding]) -> set[str]:

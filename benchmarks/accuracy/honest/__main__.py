@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.accuracy.page import table, write_section
 from detector import compare
 from detector.evidence.finding import Finding
-from detector.evidence.leftover.numbers import Common, common_numbers
-from detector.evidence.words import read_words
+from detector.evidence.leftover.numbers import Common, by_chance, common_numbers, rarity, values
+from detector.evidence.words import Words, read_words
 from detector.options import Options
 from detector.report.model import Report
 from detector.report.verdict import Weight, counts, independent, weigh
@@ -28,6 +29,11 @@ TOPICS = Path("benchmarks/honest")
 SOURCE = "hand_one"
 HAND = "hand_"
 """what the folders of honest hands begin with"""
+HABITS = ("diffusion_unet", "dual_encoder", "graph_network", "ppo_agent",
+          "speech_ctc", "text_lm", "vision_resampler")  # fmt: skip
+"""topics whose hands were told to write as certain programmers"""
+RARITIES = (0, 4, 5, 6, 7, 8, 9, 10, 12, 30)
+"""bits of a number, by which agreement is counted"""
 _OPTIONS = Options(history=False, jobs=1)
 
 
@@ -41,6 +47,8 @@ class Outcome:
     report: Report
     weight: Weight
     numbers: Common
+    agreed: tuple[tuple[float, bool], ...]
+    """of each number that either folder holds its bits, and whether both hold it"""
 
     @property
     def honest(self) -> bool:
@@ -65,8 +73,17 @@ def outcomes(one: str, leaving: tuple[str, ...] = ()) -> Iterator[Outcome]:
                 alone = independent(finding for finding in report.findings if counts(finding))
                 shares = report.summary.share_a, report.summary.share_b
                 weight = weigh(alone, report.renames, shares)
-                numbers = common_numbers(words, read_words(other, "")[0], ())
-                yield Outcome(topic.name, one, folder.name, report, weight, numbers)
+                theirs = read_words(other, "")[0]
+                numbers = common_numbers(words, theirs, ())
+                yield Outcome(
+                    topic.name, one, folder.name, report, weight, numbers, tuple(_agreed(words, theirs))
+                )
+
+
+def _agreed(a: Words, b: Words) -> Iterator[tuple[float, bool]]:
+    held = values(a).keys(), values(b).keys()
+    for number, bits in rarity(held[0] | held[1], (a, b)).items():
+        yield bits, number in held[0] and number in held[1]
 
 
 def _without_readme(folder: Path) -> Snapshot:
@@ -133,6 +150,25 @@ def _separated(found: list[Outcome], crossed: list[Outcome]) -> str:
     return table(heads, rows)
 
 
+def _chosen_alike(found: list[Outcome]) -> str:
+    """Of the numbers that either folder of a pair holds, the part that both hold, by rarity and kind."""
+    copies = sorted({outcome.other for outcome in found if not outcome.honest})
+    kinds: dict[str, list[Outcome]] = {
+        **{depth: [outcome for outcome in found if outcome.other == depth] for depth in copies},
+        "hands of different habits": [o for o in found if o.honest and o.topic in HABITS],
+        "twins": [o for o in found if o.honest and o.topic not in HABITS],
+    }
+    rows = []
+    for low, high in pairwise(RARITIES):
+        within = (
+            [both for outcome in several for bits, both in outcome.agreed if low <= bits < high]
+            for several in kinds.values()
+        )
+        parts = [f"{sum(both) / len(both):.0%} of {len(both)}" if both else "" for both in within]
+        rows.append((f"{low} to {high}", *parts, f"{by_chance((low + high) / 2):.0%}"))
+    return table(("bits of the number", *(f"{kind}:" for kind in kinds), "u:"), rows)
+
+
 def _verdicts(several: list[Outcome]) -> str:
     """How many got which verdict."""
     counts = Counter(outcome.report.summary.verdict for outcome in several)
@@ -149,7 +185,10 @@ def main() -> None:
              "names kept:", "text kept:", "convergent:", "numbers:", "on one side:", "link:")  # fmt: skip
     pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
     said = f"{len(pairs)} pairs of honest hands: {_verdicts(pairs)}."
-    write_section("honest", f"{said}\n\n{table(heads, map(_row, found))}\n\n{_separated(found, crossed)}")
+    write_section(
+        "honest",
+        "\n\n".join((said, table(heads, map(_row, found)), _separated(found, crossed), _chosen_alike(found))),
+    )
 
 
 if __name__ == "__main__":
