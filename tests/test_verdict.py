@@ -68,7 +68,7 @@ def test_who_names_things_alike_also_words_messages_alike() -> None:
 @pytest.mark.parametrize(("kept", "expected"), [(3, "moderate"), (7, "weak")])
 def test_who_names_things_alike_also_chooses_the_same_numbers(kept: int, expected: Strength) -> None:
     code = finding(1, "moderate", 20, details={"names_kept": kept, "names_replaced": 10 - kept})
-    numbers = finding(2, "moderate", 15, kind="leftovers", details={"link": 15.0})
+    numbers = finding(2, "moderate", 15, kind="leftovers", details={"link_bits": 15.0})
     evidence = {"code": Evidence(extent_a=Extent(10, 100, 0.05), extent_b=Extent(10, 100, 0.05))}
     assert judge([code, numbers], (), evidence, ()).verdict == expected
 

@@ -79,6 +79,8 @@ def run() -> None:
                 stream.flush()
         os._exit(ended)  # freeing all that a comparison holds, object by object, takes up to 0.1 s
 
+    # as it loads, numpy starts a thread for each processor, for large matrix products: there are none here
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     atexit.register(leave)  # first in, last out: temporary folders are gone by then, and threads have ended
     gc.set_threshold(ALLOCATIONS)
     ended = status(sys.argv[1:])

@@ -206,7 +206,7 @@ def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Fin
         yield replace(
             finding,
             bits=round(min(bits, MOST_CONSTANT_BITS), 1),
-            details={**finding.details, "link": round(found.link, 1)},
+            details={**finding.details, "link_bits": round(found.link, 1)},
         )
 
 

@@ -141,7 +141,7 @@ def _heavy(alone: Sequence[Finding]) -> list[Finding]:
         finding
         for finding in heavy
         if not (finding.kind == "leftovers" and finding.strength == "moderate")
-        or not (alike or (named_alike and "link" in finding.details))
+        or not (alike or (named_alike and "link_bits" in finding.details))
     ]
 
 
