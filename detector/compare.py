@@ -165,4 +165,4 @@ def _found(name: str, a: Snapshot, b: Snapshot, context: Context) -> Evidence:
 
 def _stopped(name: str, reason: str) -> Evidence:
     message = f"the evidence class stopped on an error, its findings are missing ({reason})"
-    return Evidence(notices=(Notice(message, name),))
+    return Evidence(notices=(Notice(message, name),), stopped=True)

@@ -158,6 +158,7 @@ def test_a_class_that_breaks_costs_its_findings_and_a_warning_only(
     report = detector.compare(str(examples / "original"), str(examples / "laundered"), options)
     assert any(warning.where == "identical" and "too deep" in warning.message for warning in report.warnings)
     assert any(finding.kind == "tokenizer" for finding in report.findings)
+    assert report.summary.would_change[0].startswith("the evidence that is missing: Identical files")
 
 
 def test_an_unknown_class_is_refused_before_anything_is_opened() -> None:

@@ -140,6 +140,8 @@ class Evidence:
     extent_b: Extent = Extent()
     chance_findings: float | None = None
     """expected number of findings by coincidence at the threshold used"""
+    stopped: bool = False
+    """whether the class ended on an error, so that its findings are missing"""
 
 
 __all__ = [

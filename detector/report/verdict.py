@@ -95,7 +95,7 @@ def judge(
         share_a=shares[0],
         share_b=shares[1],
         rests_on=tuple(_rests_on(alone, weight, shares, renames, expected)),
-        would_change=tuple(_would_change(verdict, weight, apart, warnings)),
+        would_change=tuple(_would_change(verdict, weight, apart, _stopped(evidence), warnings)),
         chance_findings=expected,
     )
 
@@ -241,7 +241,16 @@ def _rests_on(
         yield f"one renaming: {agreeing:,} places agree with it, {contradicting:,} contradict it"
 
 
-def _would_change(verdict: Strength, weight: Weight, apart: int, warnings: Sequence[Notice]) -> Iterable[str]:
+def _stopped(evidence: Mapping[str, Evidence]) -> list[str]:
+    """The kinds of evidence that are missing since their class ended on an error."""
+    return [wording.kind_label(name) for name, found in evidence.items() if found.stopped]
+
+
+def _would_change(
+    verdict: Strength, weight: Weight, apart: int, stopped: Sequence[str], warnings: Sequence[Notice]
+) -> Iterable[str]:
+    if stopped:
+        yield f"the evidence that is missing: {', '.join(stopped)} stopped on an error (-v shows it)"
     if verdict == "none":
         yield "a copy of ideas alone, or a rewrite from scratch, leaves no evidence of this kind"
     else:
