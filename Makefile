@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 TESTED := .venv/.ready-for-tests
+# what the installation of a wheel does as well; where PYTHONDONTWRITEBYTECODE is set, nothing else would
+COMPILE := $(BIN)/python -m compileall -q detector grammars templates
 
 .PHONY: help setup demo compare test lint types browser clean
 
@@ -26,10 +28,12 @@ setup: $(READY)
 
 $(READY): pyproject.toml setup.py | .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(TESTED): pyproject.toml setup.py | .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(COMPILE)
 	@touch $@ $(READY)
 
 demo: $(READY)
