@@ -223,11 +223,11 @@ def test_a_number_of_one_side_alone_speaks_more_against_a_copy_than_a_common_one
         ([4.0] * 5, 0.69, 0.0, "weak"),
         ([2.9] * 5, 1.0, 0.0, "weak"),
         ([5.0] * 4, 1.0, 0.0, "weak"),
-        ([5.0] * 4, 1.0, 6.0, "moderate"),
+        ([5.0] * 4, 1.0, 8.0, "moderate"),
         ([4.0] * 5, 0.29, 0.0, "none"),
         ([8.8], 0.01, 0.0, "weak"),
-        ([], 0.0, 5.9, "none"),
-        ([], 0.0, 6.0, "moderate"),
+        ([], 0.0, 7.9, "none"),
+        ([], 0.0, 8.0, "moderate"),
     ],
 )
 def test_the_scale_of_constants(unusual: list[float], share: float, link: float, strength: str) -> None:

@@ -38,7 +38,7 @@ MISTAKE_BITS = 10.0
 MOST_TEXT_BITS = 40.0
 MOST_CONSTANT_BITS = 50.0
 """most that all constants carry: one list of settings, which a specification may have dictated"""
-LINK = 6.0
+LINK = 8.0
 """log2 of the likelihood ratio from which two lists of numbers are nearly the same"""
 SPREAD = 0.2
 """share of the files with unusual texts, on either side, that hold shared ones: below, a part was taken"""
