@@ -156,6 +156,13 @@ def test_each_mark_of_a_copy_is_enough() -> None:
         assert not converges(bits, 1.0, writing, writing, writing)
 
 
+def test_a_function_that_was_taken_word_for_word_is_evidence_whatever_else_its_file_holds() -> None:
+    taken = Writing(kept=22, weight=57.0, same=57.0, statements=9, run=9)
+    assert not converges(57.0, 1.0, taken, LIKE_TWINS, LIKE_TWINS)
+    short = Writing(kept=22, weight=57.0, same=57.0, statements=6, run=6)
+    assert converges(57.0, 1.0, short, LIKE_TWINS, LIKE_TWINS)
+
+
 def test_where_names_agree_on_the_whole_fewer_must_agree_between_two_files() -> None:
     fewer = Writing(kept=40, replaced=60, weight=100.0)
     assert converges(40.0, 1.0, Writing(), fewer, LIKE_TWINS)

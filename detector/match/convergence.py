@@ -34,7 +34,8 @@ PLACES = 16
 USUAL = 0.4
 """share of what aligned statements carry that stands in the same text where two hands write alike"""
 EXCESS = 4.5
-"""statements of the same text beyond that share, which no two hands were seen to write"""
+"""statements of the same text beyond that share, in one match or between two files, which no two hands were
+seen to write"""
 RUN = 10
 """statements in a row that read the same, which no two hands were seen to write: they show that the file was
 at hand"""
@@ -79,6 +80,11 @@ class Writing:
             self.statements + other.statements,
             max(self.run, other.run),
         )
+
+    @property
+    def excess(self) -> float:
+        """Statements that read the same beyond the share that is usual between two hands."""
+        return self.statements * (self.same - USUAL * self.weight) / (self.weight or 1.0)
 
     def keeps_names(self, share: float = KEPT) -> bool:
         """Whether that share of names agrees; not so where there are none."""
@@ -165,5 +171,5 @@ def converges(bits: float, part: float, alone: Writing, files: Writing, whole: W
     """
     share = FEWER if whole.keeps_names() else KEPT
     keeps_names = files.keeps_names(share) and not alone.replaces_names()
-    excess = files.statements * (files.same - USUAL * files.weight) / (files.weight or 1.0)
-    return keeps_names and excess < EXCESS and files.run < RUN and bits * part < LARGE
+    keeps_text = max(alone.excess, files.excess) >= EXCESS or files.run >= RUN
+    return keeps_names and not keeps_text and bits * part < LARGE
