@@ -90,10 +90,10 @@ mean=centre variance=spread error=gap
 """
 
 
-def renamed(code: str) -> str:
-    """The code with other names of its own; what is asked of torch keeps its name."""
+def renamed(code: str, every: int = 1) -> str:
+    """The code with other names of its own, all or each second; what is asked of torch keeps its name."""
 
-    names = dict(pair.split("=") for pair in NEW_NAMES.split())
+    names = dict(pair.split("=") for pair in NEW_NAMES.split()[::every])
 
     def other(found: re.Match[str]) -> str:
         return names.get(found[0], found[0])
@@ -128,10 +128,14 @@ def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) ->
     assert not any(finding.details.get("convergent") for finding in found)
 
 
-def test_a_port_cannot_keep_the_text_and_is_evidence_under_kept_names(tmp_path: Path) -> None:
+def test_in_another_framework_two_thirds_of_the_names_must_agree_since_no_text_can(tmp_path: Path) -> None:
     ported = TWO.replace("import torch", "import jax.numpy as jnp\nimport jax").replace("torch.", "jnp.")
-    found = code_findings(tmp_path, ONE, ported)
-    assert not any(finding.details["convergent"] for finding in found)
+    assert all(finding.details["convergent"] for finding in code_findings(tmp_path / "1", ONE, ported))
+    found = code_findings(tmp_path / "2", ONE, renamed(ported, every=2))
+    assert found and not any(finding.details["convergent"] for finding in found)
+
+
+def test_a_port_is_told_by_the_frameworks_that_both_sides_import() -> None:
     torch, both = (
         frameworks([["import torch.nn as nn"]]),
         frameworks([["import torch"], ["from jax import nn"]]),

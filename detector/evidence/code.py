@@ -162,7 +162,7 @@ def _findings(
     for match, (a, b), likeness, reasons in zip(matches.matches, units, likenesses, explained, strict=True):
         between = files.get((a.path, b.path), likeness.writing)
         part, written = min(likeness.parts), likeness.writing
-        convergent = not ported and converges(match.bits, part, written, between, whole)
+        convergent = converges(match.bits, part, written, between, whole, ported=ported)
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)

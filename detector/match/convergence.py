@@ -27,6 +27,9 @@ KEPT = 0.5
 """share of the places of names that must agree between two files"""
 FEWER = 0.3
 """the same where over both repositories so many agree as must between two files"""
+PORTED = 2 / 3
+"""share of them that must agree over both repositories where these use different frameworks: no text can be
+kept then, so that its absence says nothing"""
 REPLACED = 2 / 3
 """share of the places of names in one match that somebody replaced, wherever it stands"""
 PLACES = 16
@@ -156,20 +159,20 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
 
 
 def is_port(a: frozenset[str], b: frozenset[str]) -> bool:
-    """Whether two sides use frameworks, and none in common.
-
-    Then no text can have been kept, so that its absence says nothing; and two hands have little in common.
-    """
+    """Whether two sides use frameworks, and none in common."""
     return bool(a and b) and a.isdisjoint(b)
 
 
-def converges(bits: float, part: float, alone: Writing, files: Writing, whole: Writing) -> bool:
+def converges(
+    bits: float, part: float, alone: Writing, files: Writing, whole: Writing, *, ported: bool = False
+) -> bool:
     """Whether two hands may have come to a match by themselves, by how it, all that matches between its files
     and all that matches are written.
 
-    `part` is the lesser of the parts that what the two have in common makes up of them.
+    `part` is the lesser of the parts that what the two have in common makes up of them; `ported` is whether
+    the sides use different frameworks.
     """
     share = FEWER if whole.keeps_names() else KEPT
-    keeps_names = files.keeps_names(share) and not alone.replaces_names()
+    keeps_names = whole.keeps_names(PORTED) if ported else files.keeps_names(share)
     keeps_text = max(alone.excess, files.excess) >= EXCESS or files.run >= RUN
-    return keeps_names and not keeps_text and bits * part < LARGE
+    return keeps_names and not alone.replaces_names() and not keeps_text and bits * part < LARGE
