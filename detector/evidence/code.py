@@ -28,6 +28,7 @@ from detector.evidence.finding import (
     Strength,
     Transformation,
 )
+from detector.evidence.leftover.numbers import link_of_texts
 from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint
 from detector.fingerprint.term import LEVELS
@@ -94,8 +95,9 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     texts = _texts(a, side_a, matches, "a"), _texts(b, side_b, matches, "b")
     compared = Comparison(side_a, side_b, *texts, background, common)
     with phase("find"):
-        findings, cast = _findings(compared, matches, explained)
+        findings, cast, written = _findings(compared, matches, explained)
     renames = _named(rename_map(together(cast)), compared, matches)
+    link = None if written.keeps_text() else _link(compared, matches, explained)
     context.progress("match", 1, 1)
     return Evidence(
         findings=tuple(findings),
@@ -105,6 +107,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         extent_a=_extent(prints_a, compared.common.own_a, [(m.a, m.held) for m in matches.matches]),
         extent_b=_extent(prints_b, compared.common.own_b, [(m.b, m.held) for m in matches.matches]),
         chance_findings=matches.chance_findings,
+        link=link,
     )
 
 
@@ -146,8 +149,10 @@ class _Likeness:
 
 def _findings(
     compared: Comparison, matches: Matches, explained: Sequence[tuple[str, ...]]
-) -> tuple[list[Finding], list[Votes]]:
-    """One finding for each main match with the parts that belong to it."""
+) -> tuple[list[Finding], list[Votes], Writing]:
+    """One finding for each main match with the parts that belong to it, and how those are written that
+    nothing explains.
+    """
     likenesses = [_likeness(compared, match) for match in matches.matches]
     units = [(compared.a.units[match.a].unit, compared.b.units[match.b].unit) for match in matches.matches]
     files = between_files(
@@ -166,7 +171,7 @@ def _findings(
         found.append(_finding(compared, match, likeness, reasons, convergent))
         if not reasons:
             all_votes.append(likeness.cast)
-    return found, all_votes
+    return found, all_votes, whole
 
 
 def _likeness(compared: Comparison, match: Match) -> _Likeness:
@@ -178,6 +183,17 @@ def _likeness(compared: Comparison, match: Match) -> _Likeness:
     owns = compared.common.own_a[match.a], compared.common.own_b[match.b]
     parts = _share(match.held, owns[0]), _share(match.held, owns[1])
     return _Likeness(parts, pairing, cast, lines, writing(cast, lines, *texts))
+
+
+def _link(compared: Comparison, matches: Matches, explained: Sequence[tuple[str, ...]]) -> float:
+    """The link between the numbers of what matches and nothing explains."""
+    own = [m for m, reasons in zip(matches.matches, explained, strict=True) if not (reasons or m.part)]
+    units_a = (compared.a.units[at] for at in sorted({match.a for match in own}))
+    units_b = (compared.b.units[at] for at in sorted({match.b for match in own}))
+    return link_of_texts(
+        "\n".join(_text(compared.texts_a, unit) for unit in units_a),
+        "\n".join(_text(compared.texts_b, unit) for unit in units_b),
+    )
 
 
 def _finding(

@@ -140,6 +140,9 @@ class Evidence:
     extent_b: Extent = Extent()
     chance_findings: float | None = None
     """expected number of findings by coincidence at the threshold used"""
+    link: float | None = None
+    """log2 of how much likelier a copy is than another hand to leave the numbers that the class looked at: in
+    all code (leftovers), or in what matches, where its text was not kept (code)"""
     stopped: bool = False
     """whether the class ended on an error, so that its findings are missing"""
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
 from detector.evidence.leftover.identity import mentions, names_of
-from detector.evidence.leftover.numbers import common_numbers
+from detector.evidence.leftover.numbers import Common, common_numbers
 from detector.evidence.leftover.prose import alike, countable
 from detector.evidence.leftover.references import Reference, dangling, wanted
 from detector.evidence.leftover.spelling import mistakes
@@ -73,17 +73,18 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     words_b, notices_b = read_words(b, "b")
     upstreams = [read_words(snapshot, "")[0] for snapshot in context.upstreams]
     texts_a, texts_b = _texts(a), _texts(b)
+    common = common_numbers(words_a, words_b, upstreams)
     findings = [
         *_words("identifier", words_a, words_b, upstreams),
         *_words("text", words_a, words_b, upstreams),
         *_prose(words_a, words_b, upstreams),
-        *_constants(words_a, words_b, upstreams),
+        *_constants(words_a, words_b, common),
         *_paths(words_a, words_b),
         *_mistakes(words_a, words_b),
         *_references(dangling(a, words_a, texts_a, b, words_b), dangling(b, words_b, texts_b, a, words_a)),
         *_mentions(names_of(a, texts_a), names_of(b, texts_b), (words_a, texts_a), (words_b, texts_b)),
     ]
-    return Evidence(tuple(findings), notices=(*notices_a, *notices_b))
+    return Evidence(tuple(findings), notices=(*notices_a, *notices_b), link=common.link)
 
 
 def _texts(snapshot: Snapshot) -> dict[str, str]:
@@ -179,9 +180,8 @@ def _prose(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding
     yield _finding(title, prose_strength(len(pairs), share, spread), items)
 
 
-def _constants(a: Words, b: Words, upstreams: Collection[Words]) -> Iterator[Finding]:
+def _constants(a: Words, b: Words, found: Common) -> Iterator[Finding]:
     """Numbers, unusual ones first; their strength depends on how few there are that only one side has."""
-    found = common_numbers(a, b, upstreams)
     strength = constant_strength(list(found.unusual.values()), found.share, found.link)
     if strength != "none":
         shared = {**found.others, **found.unusual} if found.link > 0 else found.unusual

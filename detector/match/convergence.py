@@ -44,6 +44,8 @@ RUN = 10
 at hand"""
 LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
+AGAINST = -8.0
+"""log2 of the likelihood ratio from which numbers speak against a copy"""
 _TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
 _FEW = 6
@@ -88,6 +90,10 @@ class Writing:
     def excess(self) -> float:
         """Statements that read the same beyond the share that is usual between two hands."""
         return self.statements * (self.same - USUAL * self.weight) / (self.weight or 1.0)
+
+    def keeps_text(self) -> bool:
+        """Whether more statements read the same than two hands write alike."""
+        return self.same >= USUAL * self.weight > 0
 
     def keeps_names(self, share: float = KEPT) -> bool:
         """Whether that share of names agrees; not so where there are none."""
@@ -176,3 +182,11 @@ def converges(
     keeps_names = whole.keeps_names(PORTED) if ported else files.keeps_names(share)
     keeps_text = max(alone.excess, files.excess) >= EXCESS or files.run >= RUN
     return keeps_names and not alone.replaces_names() and not keeps_text and bits * part < LARGE
+
+
+def chose_apart(links: Sequence[float]) -> bool:
+    """Whether two sides hold such different numbers, in all their code as well as in what matches, that two
+    hands wrote what matches, as long as its text was not kept: a hand that hides what it took replaces names
+    and text, and leaves the numbers as they are.
+    """
+    return len(links) > 1 and max(links) <= AGAINST

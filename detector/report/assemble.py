@@ -20,6 +20,7 @@ from detector.evidence.finding import (
     Site,
     Span,
 )
+from detector.evidence.grading import graded
 from detector.options import Options
 from detector.report.excerpts import shown
 from detector.report.model import Class, Report, Side, Tool
@@ -43,6 +44,7 @@ def assemble(
     options: Options,
 ) -> Report:
     """Put together what the classes found. The same evidence gives the same report, byte for byte."""
+    evidence = graded(evidence)
     findings = _ordered(_identified(finding for found in evidence.values() for finding in found.findings))
     renames = merged_renames(rename for found in evidence.values() for rename in found.renames)
     extent_a, extent_b = _extents(evidence)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
+from detector.evidence.grading import APART
 from detector.report import wording
 from detector.report.model import Summary
 from detector.report.wording import STRENGTHS, scale_step
@@ -232,6 +233,11 @@ def _rests_on(
         yield (
             f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
             "or one language model twice, write the same: however much they hold, they are weak"
+        )
+    if apart := sum(finding.details.get(APART) is True for finding in alone):
+        yield (
+            f"{_findings(apart)} in another text, between sides that choose other numbers, as where two "
+            "hands write the same: however much they hold, they are weak"
         )
     kinds = sorted(map(wording.kind_label, _kinds(_heavy(alone))))
     if len(kinds) > 1:

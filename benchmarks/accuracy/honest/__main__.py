@@ -32,6 +32,8 @@ HAND = "hand_"
 HABITS = ("diffusion_unet", "dual_encoder", "graph_network", "ppo_agent",
           "speech_ctc", "text_lm", "vision_resampler")  # fmt: skip
 """topics whose hands were told to write as certain programmers"""
+APART = "hand_four"
+"""a hand of other topics that was told so"""
 RARITIES = (0, 4, 5, 6, 7, 8, 9, 10, 12, 30)
 """bits of a number, by which agreement is counted"""
 _OPTIONS = Options(history=False, jobs=1)
@@ -54,6 +56,11 @@ class Outcome:
     def honest(self) -> bool:
         """Whether both folders are hands' own work."""
         return self.other.startswith(HAND)
+
+    @property
+    def twins(self) -> bool:
+        """Whether one language model wrote both hands' work in its own way."""
+        return self.honest and self.topic not in HABITS and APART not in (self.one, self.other)
 
     @property
     def step(self) -> int:
@@ -155,8 +162,8 @@ def _chosen_alike(found: list[Outcome]) -> str:
     copies = sorted({outcome.other for outcome in found if not outcome.honest})
     kinds: dict[str, list[Outcome]] = {
         **{depth: [outcome for outcome in found if outcome.other == depth] for depth in copies},
-        "hands of different habits": [o for o in found if o.honest and o.topic in HABITS],
-        "twins": [o for o in found if o.honest and o.topic not in HABITS],
+        "hands of different habits": [o for o in found if o.honest and not o.twins],
+        "twins": [o for o in found if o.twins],
     }
     rows = []
     for low, high in pairwise(RARITIES):

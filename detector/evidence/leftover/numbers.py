@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from detector.background.rarity import rarities
 from detector.evidence.known import known
 from detector.evidence.rare import rare
-from detector.evidence.vocabulary import canonical
+from detector.evidence.vocabulary import canonical, lexemes
 from detector.evidence.words import Words
 from detector.fingerprint.term import constant
 
@@ -77,18 +77,36 @@ def common_numbers(a: Words, b: Words, upstreams: Collection[Words]) -> Common:
     bits = rarity((held_a.keys() | held_b.keys()) - passed, (a, b))
     both = {value: rare for value, rare in bits.items() if value in held_a and value in held_b}
     gains = {value: math.log2(KEPT / by_chance(rare)) for value, rare in both.items()}
-    losses = [math.log2((1 - KEPT) / (1 - by_chance(bits[value]))) for value in bits.keys() - both.keys()]
     beyond = {value: excess for value, rare in bits.items() if (excess := unusual(value, rare)) > 0}
     total = sum(beyond.values())
     return Common(
         unusual={held_a[value]: excess for value, excess in beyond.items() if value in both},
         share=sum(beyond.get(value, 0.0) for value in both) / total if total else 0.0,
         others={held_a[value]: gain for value, gain in gains.items() if value not in beyond},
-        link=math.fsum((*gains.values(), *losses)),
+        link=link(bits, both),
         written_b={held_a[value]: held_b[value] for value in both},
         only_a=len((bits.keys() & held_a.keys()) - both.keys()),
         only_b=len((bits.keys() & held_b.keys()) - both.keys()),
     )
+
+
+def link(bits: Mapping[float, float], both: Collection[float]) -> float:
+    """log2 of how much likelier a copy is than a hand of other habits to leave two lists of numbers: `bits`
+    is the rarity of each, `both` those that stand on both lists.
+    """
+    return math.fsum(
+        math.log2(KEPT / by_chance(rare) if value in both else (1 - KEPT) / (1 - by_chance(rare)))
+        for value, rare in bits.items()
+    )
+
+
+def link_of_texts(a: str, b: str) -> float:
+    """The link between the numbers of two pieces of code."""
+    held_a, held_b = (
+        {value for text in lexemes(code).numbers if (value := _value(text)) is not None} for code in (a, b)
+    )
+    passed = {float(text) for text in known().constants}
+    return link(rarity((held_a | held_b) - passed, ()), held_a & held_b)
 
 
 def values(words: Words) -> dict[float, str]:

@@ -1,0 +1,57 @@
+"""What two hands write of one page is told from what was taken and hidden, by the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import detector
+from detector.evidence.finding import Evidence, Finding
+from detector.evidence.grading import APART, graded
+from detector.options import Options
+
+HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
+FOUND = Finding("code", "f and g", "strong", 40.0, (), (), details={"text_kept": 0.1})
+
+
+def code(finding: Finding, in_what_matches: float | None, in_all: float | None) -> Finding:
+    evidence = {
+        "code": Evidence((finding,), link=in_what_matches),
+        "leftovers": Evidence(link=in_all),
+    }
+    (after,) = graded(evidence)["code"].findings
+    return after
+
+
+def test_code_in_another_text_between_sides_that_choose_other_numbers_is_weak() -> None:
+    after = code(FOUND, -20.0, -30.0)
+    assert (after.strength, after.bits, after.details[APART]) == ("weak", 40.0, True)
+
+
+@pytest.mark.parametrize(
+    ("in_what_matches", "in_all"), [(5.0, -90.0), (-60.0, 14.0), (-60.0, None), (None, -90.0), (-7.0, -90.0)]
+)
+def test_a_copy_keeps_its_numbers_in_all_its_code_or_in_the_part_that_was_taken(
+    in_what_matches: float | None, in_all: float | None
+) -> None:
+    assert code(FOUND, in_what_matches, in_all) == FOUND
+
+
+def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:
+    verbatim = replace(FOUND, details={"text_kept": 0.9})
+    assert code(verbatim, -20.0, -30.0) == verbatim
+
+
+def test_two_hands_of_different_habits_are_weak_and_a_renamed_copy_is_not() -> None:
+    def compared(other: str) -> detector.Report:
+        one, two = (str(HONEST / "glow_flow" / name) for name in ("hand_one", other))
+        return detector.compare(one, two, Options(history=False, only=("code", "leftovers")))
+
+    honest, copy = compared("hand_four"), compared("laundered_1_renamed")
+    assert honest.summary.verdict == "weak"
+    assert any(finding.details.get(APART) for finding in honest.findings)
+    assert any("choose other numbers" in line for line in honest.summary.rests_on)
+    assert copy.summary.verdict == "very strong"
+    assert not any(finding.details.get(APART) for finding in copy.findings)
