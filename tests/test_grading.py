@@ -44,6 +44,12 @@ def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> Non
     assert code(verbatim, -20.0, -30.0) == verbatim
 
 
+def test_without_the_leftovers_the_report_says_that_they_are_missing() -> None:
+    one, two = (str(HONEST / "glow_flow" / name) for name in ("hand_one", "hand_four"))
+    report = detector.compare(one, two, Options(history=False, only=("code",)))
+    assert "the leftovers, which were not compared" in report.summary.would_change[0]
+
+
 def test_two_hands_of_different_habits_are_weak_and_a_renamed_copy_is_not() -> None:
     def compared(other: str) -> detector.Report:
         one, two = (str(HONEST / "glow_flow" / name) for name in ("hand_one", other))

@@ -96,7 +96,7 @@ def judge(
         share_a=shares[0],
         share_b=shares[1],
         rests_on=tuple(_rests_on(alone, weight, shares, renames, expected)),
-        would_change=tuple(_would_change(verdict, weight, apart, _stopped(evidence), warnings)),
+        would_change=tuple(_would_change(verdict, weight, apart, _missing(evidence), warnings)),
         chance_findings=expected,
     )
 
@@ -247,16 +247,18 @@ def _rests_on(
         yield f"one renaming: {agreeing:,} places agree with it, {contradicting:,} contradict it"
 
 
-def _stopped(evidence: Mapping[str, Evidence]) -> list[str]:
-    """The kinds of evidence that are missing since their class ended on an error."""
-    return [wording.kind_label(name) for name, found in evidence.items() if found.stopped]
+def _missing(evidence: Mapping[str, Evidence]) -> Iterable[str]:
+    """Evidence that is not there, and that could change the verdict."""
+    if stopped := [wording.kind_label(name) for name, found in evidence.items() if found.stopped]:
+        yield f"the evidence that is missing: {', '.join(stopped)} stopped on an error (-v shows it)"
+    if "leftovers" not in evidence and any(found.link is not None for found in evidence.values()):
+        yield "the leftovers, which were not compared: they tell another hand's work by its numbers"
 
 
 def _would_change(
-    verdict: Strength, weight: Weight, apart: int, stopped: Sequence[str], warnings: Sequence[Notice]
+    verdict: Strength, weight: Weight, apart: int, missing: Iterable[str], warnings: Sequence[Notice]
 ) -> Iterable[str]:
-    if stopped:
-        yield f"the evidence that is missing: {', '.join(stopped)} stopped on an error (-v shows it)"
+    yield from missing
     if verdict == "none":
         yield "a copy of ideas alone, or a rewrite from scratch, leaves no evidence of this kind"
     else:
