@@ -39,6 +39,16 @@ def test_a_copy_keeps_its_numbers_in_all_its_code_or_in_the_part_that_was_taken(
     assert code(FOUND, in_what_matches, in_all) == FOUND
 
 
+@pytest.mark.parametrize("kind", ["weights", "tokenizer", "behaviour"])
+def test_two_hands_at_one_page_do_not_explain_a_model_that_both_sides_hold(kind: str) -> None:
+    evidence = {"code": Evidence((FOUND,), link=-20.0), "leftovers": Evidence(link=-30.0)}
+    of_the_model = replace(FOUND, kind=kind)
+    assert graded({**evidence, kind: Evidence((of_the_model,))})["code"].findings == (FOUND,)
+    of_a_base = replace(of_the_model, explained_by=("gpt2",))
+    (after,) = graded({**evidence, kind: Evidence((of_a_base,))})["code"].findings
+    assert after.strength == "weak"
+
+
 def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:
     verbatim = replace(FOUND, details={"text_kept": 0.9})
     assert code(verbatim, -20.0, -30.0) == verbatim
