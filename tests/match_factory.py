@@ -7,7 +7,7 @@ import numpy as np
 from detector.background import Background
 from detector.candidate.bag import bags
 from detector.candidate.candidate import Candidates
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.chance import Common, law
 from detector.match.correspondence import Matches, correspond
 from detector.match.relation import relations

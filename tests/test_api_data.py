@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.fingerprint.api import api, concept, normal_name, signature
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 IMPORTS = """
 import collections, functools, itertools, json, math, operator, os, pickle, random, re, time

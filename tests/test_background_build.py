@@ -17,7 +17,7 @@ from detector.background.corpus import read_list
 from detector.background.hashing import digests
 from detector.background.info import describe
 from detector.errors import UncribError
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 STANDARD_LIBRARY = Path(textwrap.__file__).parent
 CONFIG = "class ModelConfig:\n    hidden_size: int = 512\n    slice_mode: bool = True\n"

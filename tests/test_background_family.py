@@ -9,7 +9,7 @@ import numpy as np
 
 from detector.background.family import TermSets, families, identities
 from detector.background.weighing import population, term_shares, unit_weights
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 STANDARD_LIBRARY = Path(textwrap.__file__).parent
 

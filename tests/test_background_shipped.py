@@ -14,7 +14,7 @@ from detector.background import Background, rarities, rarity
 from detector.background.archive import open_archive
 from detector.background.background import shipped
 from detector.background.rarity import Kind
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 MEGABYTE = 10**6
 

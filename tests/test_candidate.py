@@ -13,7 +13,7 @@ from detector.candidate import candidate
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, candidates, joined
 from detector.candidate.sketch import signatures, sketched
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.chance import law, scores
 
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])

@@ -15,7 +15,7 @@ from git_factory import new_repository
 
 from detector.fingerprint import workers
 from detector.fingerprint.fingerprint import Declared, Fingerprint, World, fingerprints
-from detector.fingerprint.workers import fingerprint_files, fingerprint_snapshots
+from detector.fingerprint.repository import fingerprint_files, fingerprint_snapshots
 from detector.snapshot import open_snapshot
 
 
@@ -158,9 +158,10 @@ DIGEST = """
 import hashlib, sys
 from pathlib import Path
 import detector.fingerprint.workers as workers
+from detector.fingerprint.repository import fingerprint_snapshots
 from detector.snapshot import open_snapshot
 workers._SMALL = 0
-prints = workers.fingerprint_snapshots([open_snapshot(sys.argv[1])], int(sys.argv[2]))[0]
+prints = fingerprint_snapshots([open_snapshot(sys.argv[1])], int(sys.argv[2]))[0]
 digest = hashlib.sha256()
 for unit in prints.fingerprints:
     digest.update(repr((unit.unit, unit.names, unit.calls, unit.bases)).encode() + unit.terms.tobytes() + unit.nodes.tobytes())
@@ -176,7 +177,8 @@ def test_processes_and_hash_seed_change_nothing(tmp_path: Path) -> None:
     said = {
         subprocess.run(
             [sys.executable, "-c", DIGEST, str(tmp_path / "a"), jobs],
-            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True, text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "UNCRIB_CACHE_DIR": str(tmp_path / f"cache {jobs}")},
+            capture_output=True, check=True, text=True,
         ).stdout
         for jobs, seed in (("1", "1"), ("2", "7"), ("5", "0"))
     }  # fmt: skip

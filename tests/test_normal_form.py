@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.fingerprint.api import api
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 MODULES = [

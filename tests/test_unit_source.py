@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from detector.fingerprint.workers import Prints, fingerprint_files
+from detector.fingerprint.fingerprint import Prints
+from detector.fingerprint.repository import fingerprint_files
 from detector.unit.source import read_source
 
 CODE = "# Zürich\ndef area(width, height):\n    return abs(width) * height.strip('é')\n"

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from detector.fingerprint.workers import Prints, fingerprint_files
+from detector.fingerprint.fingerprint import Prints
+from detector.fingerprint.repository import fingerprint_files
 from detector.snapshot.model import Limits
 from detector.unit.source import Source
 from detector.unit.tree import parse

@@ -18,7 +18,7 @@ from detector.candidate.bag import bags
 from detector.candidate.candidate import candidates
 from detector.evidence.explanation import Explanations
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.chance import Common, law
 from detector.match.correspondence import Matches, correspond
 from detector.match.relation import relations

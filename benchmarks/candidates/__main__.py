@@ -24,7 +24,7 @@ from detector.candidate import candidate
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, candidates, joined
 from detector.candidate.sketch import sketched
-from detector.fingerprint.workers import fingerprint_snapshots
+from detector.fingerprint.repository import fingerprint_snapshots
 from detector.match.chance import Common, law
 from detector.snapshot import open_snapshot
 

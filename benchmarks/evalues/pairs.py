@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background import Background
-from detector.background.census import code_digest
+from detector.background.census import census_digest
 from detector.background.corpus import obtain, read_list
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, joined
 from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.assignment import one_to_one
 from detector.match.chance import FITTED, Common, scores
 from detector.match.relation import relations
@@ -74,7 +74,7 @@ def packages(label: str, background: Background) -> list[Package]:
 
 
 def _units(requirement: str) -> tuple[Fingerprint, ...]:
-    kept = CACHE / f"{requirement}-{code_digest()}.pickle"
+    kept = CACHE / f"{requirement}-{census_digest()}.pickle"
     if kept.exists():
         units: tuple[Fingerprint, ...] = pickle.loads(kept.read_bytes())
         return units

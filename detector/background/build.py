@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.background.archive import write_archive
-from detector.background.census import Census, census, code_digest
+from detector.background.census import Census, census, census_digest
 from detector.background.corpus import obtain, read_list
 from detector.background.rarity import KINDS
 from detector.background.sketch import Roles, sketches
@@ -127,7 +127,7 @@ def _contents(
 
 def _about(counted: Sequence[Census], people: Population, tables: dict[str, Table]) -> dict[str, Any]:
     packages = [f"{census.package.name}=={census.package.version}" for census in counted]
-    digest = blake2b(json.dumps([packages, code_digest()]).encode(), digest_size=4).hexdigest()
+    digest = blake2b(json.dumps([packages, census_digest()]).encode(), digest_size=4).hexdigest()
     return {
         "name": "public machine-learning code",
         "version": f"{datetime.now(timezone.utc):%Y-%m-%d}-{digest}",

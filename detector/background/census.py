@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,9 @@ from detector.background.corpus import Package
 from detector.background.family import TermSets
 from detector.background.lexicon import Lexicon, read_lexicons
 from detector.background.rarity import KINDS, Kind
+from detector.fingerprint.store import FINGERPRINT_CODE
+from detector.resources import code_digest
 
-_TERM_CODE = ("unit", "fingerprint", "grammars/python")
 _TESTS = frozenset({"test", "tests", "testing"})
 """folders that are passed over: tests are written in idioms of their own, and are not what is taken"""
 _WORD_CODE = ("evidence/vocabulary.py", "evidence/readers", "background/lexicon.py")
@@ -51,7 +49,8 @@ def census(package: Package, folder: Path) -> Census:
     """Count a package, or take the counts from the folder where the code that counts is still the same."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{package.name}-{package.version}"
-    units, words = (folder / f"{name}-{digest}.npz" for digest in (_code(_TERM_CODE), _code(_WORD_CODE)))
+    digests = map(code_digest, (FINGERPRINT_CODE, _WORD_CODE))
+    units, words = (folder / f"{name}-{digest}.npz" for digest in digests)
     if not units.exists():
         _save(units, _units_arrays(_count(package)))
     if not words.exists():
@@ -59,21 +58,8 @@ def census(package: Package, folder: Path) -> Census:
     return Census(package, _load_units(units), _load_lexicons(words))
 
 
-@lru_cache(maxsize=2)
-def _code(places: Iterable[str]) -> str:
-    """Digest of the code and data that decide what is counted: a change there makes old counts void."""
-    digest = blake2b(digest_size=6)
-    root = Path(__file__).parents[1]
-    for place in places:
-        path = root / place if (root / place).exists() else root.parent / place
-        for file in sorted(path.rglob("*.*")) if path.is_dir() else [path]:
-            if file.suffix in (".py", ".scm", ".toml"):
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
 def _count(package: Package) -> Units:
-    from detector.fingerprint.workers import fingerprint_files  # noqa: PLC0415
+    from detector.fingerprint.repository import fingerprint_files  # noqa: PLC0415
 
     contents = {
         path: content for path, content in package.read((".py",)) if not _TESTS.intersection(path.split("/"))
@@ -145,6 +131,6 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
     partial.replace(path)
 
 
-def code_digest() -> str:
+def census_digest() -> str:
     """Digest of all code that counts, for the version of a background."""
-    return _code(_TERM_CODE) + _code(_WORD_CODE)
+    return code_digest(FINGERPRINT_CODE) + code_digest(_WORD_CODE)

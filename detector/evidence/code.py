@@ -30,9 +30,9 @@ from detector.evidence.finding import (
 )
 from detector.evidence.leftover.numbers import link_of_texts
 from detector.evidence.registry import Context
-from detector.fingerprint.fingerprint import Fingerprint
+from detector.fingerprint.fingerprint import Fingerprint, Prints
+from detector.fingerprint.repository import fingerprint_snapshots
 from detector.fingerprint.term import LEVELS
-from detector.fingerprint.workers import Prints, fingerprint_snapshots
 from detector.match.alignment import Lines, Pairing, align, pair_nodes
 from detector.match.chance import Common, law
 from detector.match.convergence import Writing, between_files, converges, frameworks, is_port, writing

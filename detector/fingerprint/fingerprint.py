@@ -23,6 +23,7 @@ from detector.fingerprint.module import Module, Roots, module
 from detector.fingerprint.piece import Pieces
 from detector.fingerprint.statement import Statements
 from detector.fingerprint.term import Term, digest
+from detector.snapshot.model import Notice
 from detector.unit.source import Source
 from detector.unit.tree import Syntax, parse, text
 from detector.unit.unit import Unit, UnitKind
@@ -52,6 +53,16 @@ class Fingerprint:
     bases: tuple[str, ...] = ()
     skipped: int = 0
     """statements that were nested too deeply to walk"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """A repository's fingerprints in the order of paths and lines, and what could not be read."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    notices: tuple[Notice, ...]
+    lines: int
+    files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Fingerprints of whole repositories, spread over processes.
+"""Fingerprinting, spread over processes.
 
 Files stay in the process that parsed them, since what one file defines is own in all others: every process
 first declares its files, hears what the whole repository defines, and then fingerprints. The result does
@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from detector.child import child
 from detector.fingerprint.api import api
-from detector.fingerprint.fingerprint import Declared, Fingerprint, World, declare, fingerprints, helpers_of
+from detector.fingerprint.fingerprint import (
+    Declared,
+    Fingerprint,
+    Prints,
+    World,
+    declare,
+    fingerprints,
+    helpers_of,
+)
 from detector.fingerprint.module import Roots
-from detector.snapshot.model import File, Limits, Notice, Snapshot
-from detector.unit.source import SUFFIXES, read_source
+from detector.snapshot.model import Limits, Notice
+from detector.unit.source import read_source
 from detector.unit.tree import query
 
 _log = logging.getLogger(__name__)
@@ -40,16 +47,6 @@ class Job:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Prints:
-    """A repository's fingerprints in the order of paths and lines, and what could not be read."""
-
-    fingerprints: tuple[Fingerprint, ...]
-    notices: tuple[Notice, ...]
-    lines: int
-    files: int
-
-
 Definitions: TypeAlias = "list[tuple[int, frozenset[str], list[tuple[str, str, int, str | None]]]]"
 """for each side: own names, and (function name, path, hash of its text, snippet or None) of its functions"""
 Worlds: TypeAlias = "dict[int, tuple[frozenset[str], Roots, dict[str, tuple[str, str]]]]"
@@ -57,40 +54,14 @@ Worlds: TypeAlias = "dict[int, tuple[frozenset[str], Roots, dict[str, tuple[str,
 Result: TypeAlias = "tuple[list[tuple[int, str, int, list[Fingerprint]]], list[tuple[int, Notice]]]"
 
 
-def fingerprint_files(contents: Mapping[str, bytes], limits: Limits = Limits()) -> Prints:
-    """Fingerprint files as one repository, in this process. Keys are paths."""
-    jobs = [Job(0, path, "", contents[path]) for path in sorted(contents)]
-    return _gathered([_run_here(jobs, limits)], 1)[0]
-
-
-def fingerprint_snapshots(
-    snapshots: Sequence[Snapshot],
-    jobs: int = 0,
-    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
-) -> list[Prints]:
-    """Fingerprint all Python code of some snapshots with `jobs` processes (0: one for each processor)."""
-    work: list[Job] = []
-    notices: list[tuple[int, Notice]] = []
-    for side, snapshot in enumerate(snapshots):
-        chosen, passed_over = _chosen(snapshot)
-        notices += [(side, notice) for notice in passed_over]
-        contents = snapshot.read(file.path for file in chosen)
-        work += [Job(side, f.path, f.blob, contents[f.path]) for f in chosen if f.path in contents]
-        missing = [f.path for f in chosen if f.path not in contents]
-        notices += [
-            (side, Notice("the object is missing; the file was not compared", path)) for path in missing
-        ]
-    limits = snapshots[0].limits if snapshots else Limits()
-    processes = jobs or os.cpu_count() or 1
-    progress("parse", 0, len(work))
+def fingerprinted(work: list[Job], sides: int, limits: Limits, processes: int = 1) -> list[Prints]:
+    """Fingerprint files with some processes, each of the repositories by itself."""
     with _uncollected():
         if processes == 1 or sum(len(job.content) for job in work) < _SMALL:
             results = [_run_here(work, limits)]
         else:
             results = _run_apart(_shards(work, processes), limits)
-    progress("parse", len(work), len(work))
-    results.append(([], notices))
-    return _gathered(results, len(snapshots))
+    return _gathered(results, sides)
 
 
 @contextmanager
@@ -103,18 +74,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
-
-
-def _chosen(snapshot: Snapshot) -> tuple[list[File], list[Notice]]:
-    """Files of code that the limits leave."""
-    limit = snapshot.limits.file_bytes
-    code = [file for file in snapshot.files if file.path.endswith(SUFFIXES)]
-    large = [file for file in code if file.size is not None and file.size > limit]
-    notices = [
-        Notice(f"has {file.size} bytes, more than --file-bytes {limit}; it was not compared", file.path)
-        for file in large
-    ]
-    return [file for file in code if file not in large], notices
 
 
 def _shards(work: list[Job], count: int) -> list[list[Job]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from opening import OpenPage
 
+from browser.opening import OpenPage
 from detector.report.pdf import browser as installed_browser
 
 if TYPE_CHECKING:

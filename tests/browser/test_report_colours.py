@@ -9,11 +9,11 @@ import textwrap
 from types import ModuleType
 
 import pytest
-from opening import OpenPage
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Literal, Number, Operator, String, Token
 from report_factory import typical
 
+from browser.opening import OpenPage
 from detector.report.html import to_html
 
 CLASSES = [(Comment, "c"), (String, "s"), (Number, "m"), (Keyword, "k"), (Operator.Word, "k"), (Literal, "s")]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from opening import OpenPage
 from report_factory import typical
 
+from browser.opening import OpenPage
 from detector.evidence.finding import Aligned, Event, Reason, Rename, Site, Span
 from detector.report.html import to_html
 from detector.report.model import Excerpt, FileExtent, Report
@@ -129,6 +129,7 @@ def test_details_of_any_depth_and_size_stay_usable(open_page: OpenPage) -> None:
     )
     page = open_page(to_html(replace(report, findings=(finding,), classes=())))
     page.get_by_role("button", name="Open all listed").click()
+    page.locator(".tokens li").last.wait_for(state="attached")
     assert page.locator(".tokens li").count() == 120
     page.locator(".body summary").first.click()
-    assert page.locator(".body details details").count() >= 1
+    page.locator(".body details details").first.wait_for(state="attached")

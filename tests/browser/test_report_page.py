@@ -11,9 +11,9 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from opening import OpenPage
 from report_factory import assembled, code_findings, sources_of, typical
 
+from browser.opening import OpenPage
 from detector.evidence.finding import Aligned, Span
 from detector.report.html import to_html
 from detector.report.model import Excerpt, Report

@@ -10,11 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from benchmarks.accuracy.ladder.naming import reformatted
-from detector.background.census import code_digest
+from detector.background.census import census_digest
 from detector.background.corpus import obtain, read_list
 from detector.errors import UncribError
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 
 CACHE = Path("benchmarks/.cache/ladder")
 HELD_OUT = Path("benchmarks/background/held_out.txt")
@@ -69,7 +69,7 @@ def haystack(units: int, packages: Path) -> list[Fingerprint]:
     the larger ones make up for it.
     """
     here = sha256(Path(__file__).read_bytes() + HELD_OUT.read_bytes()).hexdigest()[:16]
-    kept = CACHE / f"haystack-{units}-{code_digest()}-{here}.pickle"
+    kept = CACHE / f"haystack-{units}-{census_digest()}-{here}.pickle"
     if kept.exists():
         found: list[Fingerprint] = pickle.loads(kept.read_bytes())
         return found

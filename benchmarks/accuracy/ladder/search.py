@@ -14,7 +14,7 @@ from detector.background import Background
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import Candidates, candidates
 from detector.fingerprint.fingerprint import Fingerprint
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.chance import Common, law
 
 _Units = dict[tuple[str, str], Fingerprint]

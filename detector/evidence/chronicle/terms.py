@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from detector.evidence.chronicle.lineage import Fit, Lineage, best_fit
 from detector.evidence.chronicle.shingles import Shingles
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.snapshot.history import read_blobs
 from detector.snapshot.model import Snapshot
 from detector.unit.source import SUFFIXES

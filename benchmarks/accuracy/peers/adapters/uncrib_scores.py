@@ -14,7 +14,7 @@ from detector import compare
 from detector.background import Background
 from detector.candidate.bag import Bags, bags
 from detector.candidate.candidate import candidates
-from detector.fingerprint.workers import fingerprint_files
+from detector.fingerprint.repository import fingerprint_files
 from detector.match.chance import law, scores
 from detector.options import Options
 
