@@ -9,7 +9,7 @@ import pytest
 
 import detector
 from detector.evidence.finding import Evidence, Finding
-from detector.evidence.grading import APART, graded
+from detector.evidence.grading import APART, CONVERGENT, graded
 from detector.options import Options
 
 HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
@@ -47,6 +47,15 @@ def test_two_hands_at_one_page_do_not_explain_a_model_that_both_sides_hold(kind:
     of_a_base = replace(of_the_model, explained_by=("gpt2",))
     (after,) = graded({**evidence, kind: Evidence((of_a_base,))})["code"].findings
     assert after.strength == "weak"
+
+
+def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> None:
+    alike = replace(FOUND, details={"text_kept": 0.1, CONVERGENT: True})
+    after = code(alike, None, None)
+    assert (after.strength, after.bits, after.details[CONVERGENT]) == ("weak", 40.0, True)
+    model = Evidence((replace(FOUND, kind="weights"),))
+    (after,) = graded({"code": Evidence((alike,)), "weights": model})["code"].findings
+    assert (after.strength, after.details[CONVERGENT]) == ("strong", False)
 
 
 def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:

@@ -28,6 +28,7 @@ from detector.evidence.finding import (
     Strength,
     Transformation,
 )
+from detector.evidence.grading import CONVERGENT
 from detector.evidence.leftover.numbers import link_of_texts
 from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint, Prints
@@ -55,9 +56,6 @@ _SCALE: tuple[tuple[float, Strength], ...] = (
 _LEAST: dict[Basis, float] = {"pair": 0.0, "class": 1e-3, "place": 1e-2}
 """the members of a class share one E-value, and a place was found by other matches: such findings are at
 most moderate, and weak"""
-
-
-_BY_THEMSELVES = ", under names that agree by themselves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +203,8 @@ def _finding(
     return Finding(
         kind="code",
         title=f"{span_a.name} in {span_a.path} and {span_b.name} in {span_b.path} "
-        f"compute the same in large part{_BY_THEMSELVES if convergent else ''}",
-        strength=_strength(match, convergent),
+        "compute the same in large part",
+        strength=_strength(match),
         bits=round(match.bits, 1),
         e_value=float(f"{match.e_value:.3g}"),
         a=(span_a,),
@@ -225,7 +223,7 @@ def _finding(
             "names_kept": likeness.writing.kept,
             "names_replaced": likeness.writing.replaced,
             "text_kept": _share(likeness.writing.same, likeness.writing.weight),
-            "convergent": convergent,
+            CONVERGENT: convergent,
         },
     )
 
@@ -238,11 +236,9 @@ def _span(unit: Fingerprint) -> Span:
     return Span(unit.unit.path, unit.unit.name, unit.unit.start_line, unit.unit.end_line)
 
 
-def _strength(match: Match, convergent: bool) -> Strength:
-    """By the E-value; what owes it to its classes or to its place is no evidence of the same weight, and what
-    two hands come to by themselves is weak, however much it is.
-    """
-    least = max(match.e_value, _LEAST["place"] if convergent else _LEAST[match.basis])
+def _strength(match: Match) -> Strength:
+    """By the E-value; what owes it to its classes or to its place is no evidence of the same weight."""
+    least = max(match.e_value, _LEAST[match.basis])
     return next((strength for limit, strength in _SCALE if least <= limit), "none")
 
 

@@ -1,9 +1,10 @@
 """What the findings of one class weigh in the light of another's.
 
-Code that two sides have in common under other names and in other text may have been taken and hidden, or
-have been written by two hands from one page. Who hides what he took replaces names and text, and leaves the
-numbers as they are; another hand chooses numbers of its own (docs/statistics.md). Where the trained model is
-common to both sides, the second is no explanation: a page dictates neither weights nor tokens.
+Code that two sides have in common may have been taken and hidden, or have been written by two hands from one
+page. The latter explains what both name alike and write differently. It also explains what is written under
+other names and in another text, between sides that choose other numbers: who hides what he took replaces
+names and text, and leaves the numbers as they are (docs/statistics.md). Where the trained model is common to
+both sides, it explains nothing: a page dictates neither weights nor tokens.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from detector.evidence.finding import Evidence, Finding
+from detector.evidence.finding import Evidence, Finding, Strength
 from detector.match.convergence import USUAL, chose_apart
 
 TRAINED = ("weights", "tokenizer", "behaviour")
 """classes that look at a trained model"""
+CONVERGENT = "convergent"
+"""the detail of a code finding whose names agree by themselves"""
 APART = "numbers_apart"
 """the detail of a code finding that is graded weak since the numbers speak against a copy"""
 
 
 def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """The same evidence, with code graded weak whose text was not kept, where the numbers of the two sides
-    differ in all their code as well as in what matches, and no trained model shows a common origin.
+    """The same evidence, with code graded weak that two hands may have written from one page.
+
+    Numbers speak for that where those of the two sides differ in all their code as well as in what matches.
     """
-    links = [found.link for found in evidence.values() if found.link is not None]
-    if not chose_apart(links) or _share_a_model(evidence):
+    if "code" not in evidence:
         return dict(evidence)
+    links = [found.link for found in evidence.values() if found.link is not None]
+    one_model, apart = _share_a_model(evidence), chose_apart(links)
     code = evidence["code"]
-    return {**evidence, "code": replace(code, findings=tuple(map(_weaker, code.findings)))}
+    findings = tuple(
+        _taken(finding) if one_model else _by_two_hands(finding, apart) for finding in code.findings
+    )
+    return {**evidence, "code": replace(code, findings=findings)}
 
 
 def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
@@ -37,13 +45,27 @@ def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
     return any(found.strength in ("strong", "very strong") and not found.explained_by for found in trained)
 
 
-def _weaker(finding: Finding) -> Finding:
-    kept = finding.details.get("text_kept")
-    if finding.strength in ("none", "weak") or (isinstance(kept, float) and kept >= USUAL):
+def _taken(finding: Finding) -> Finding:
+    """Names that agree were kept, and not found twice."""
+    if not finding.details.get(CONVERGENT):
         return finding
-    return replace(
-        finding,
-        title=f"{finding.title}, in a text and with numbers of its own",
-        strength="weak",
-        details={**finding.details, APART: True},
-    )
+    return replace(finding, details={**finding.details, CONVERGENT: False})
+
+
+def _by_two_hands(finding: Finding, apart: bool) -> Finding:
+    """The finding, graded weak if its names agree by themselves, or the numbers speak against a copy and its
+    text was not kept.
+    """
+    if finding.details.get(CONVERGENT):
+        return _weak(finding, "under names that agree by themselves")
+    kept = finding.details.get("text_kept")
+    text_kept = isinstance(kept, float) and kept >= USUAL
+    if apart and not text_kept and finding.strength not in ("none", "weak"):
+        marked = replace(finding, details={**finding.details, APART: True})
+        return _weak(marked, "in a text and with numbers of its own")
+    return finding
+
+
+def _weak(finding: Finding, why: str) -> Finding:
+    strength: Strength = "none" if finding.strength == "none" else "weak"
+    return replace(finding, title=f"{finding.title}, {why}", strength=strength)

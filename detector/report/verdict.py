@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
-from detector.evidence.grading import APART
+from detector.evidence.grading import APART, CONVERGENT
 from detector.report import wording
 from detector.report.model import Summary
 from detector.report.wording import STRENGTHS, scale_step
@@ -159,7 +159,7 @@ def _places(code: Sequence[Finding], key: str) -> float:
 
 def _convergent(alone: Sequence[Finding]) -> int:
     """How many code findings are such as two hands come to by themselves."""
-    return sum(finding.details.get("convergent") is True for finding in alone)
+    return sum(finding.details.get(CONVERGENT) is True for finding in alone)
 
 
 def independent(findings: Iterable[Finding]) -> list[Finding]:
