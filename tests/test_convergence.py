@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from detector.evidence.finding import Finding
 from detector.match.convergence import LARGE, RUN, Writing, converges, frameworks, is_port, retitled
 from detector.options import Options
 
+HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
 ONE = """
 import torch
 
@@ -128,6 +131,36 @@ def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) ->
     assert not any(finding.details.get("convergent") for finding in found)
 
 
+def half_renamed(folder: Path) -> dict[str, str]:
+    """The files of a repository with each second argument and local variable under another name."""
+    files = {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
+    held = [node for code in files.values() for node in ast.walk(ast.parse(code))]
+    names = {node.id for node in held if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.arg for node in held if isinstance(node, ast.arg)} - {"self"}
+    new = {name: f"z{at}" for at, name in enumerate(sorted(names)[::2])}
+    return {
+        path: re.sub(r"(?<!\.)\b[^\W\d]\w*", lambda found: new.get(found[0], found[0]), code)
+        for path, code in files.items()
+    }
+
+
+def test_a_copy_in_which_half_the_names_were_replaced_is_evidence(tmp_path: Path) -> None:
+    original = HONEST / "glow_flow" / "hand_one"
+    for name, files in (
+        ("one", {path.name: path.read_text() for path in original.glob("*.py")}),
+        ("two", half_renamed(original)),
+    ):
+        new_repository(tmp_path / name).commit(files)
+    report = detector.compare(str(tmp_path / "one"), str(tmp_path / "two"), Options(history=False))
+    kept, replaced = (
+        sum(int(str(finding.details[key])) for finding in report.findings if finding.kind == "code")
+        for key in ("names_kept", "names_replaced")
+    )
+    assert 0.4 < kept / (kept + replaced) < 0.8
+    assert not any(finding.details.get("convergent") for finding in report.findings)
+    assert report.summary.verdict == "very strong"
+
+
 def test_in_another_framework_two_thirds_of_the_names_must_agree_since_no_text_can(tmp_path: Path) -> None:
     ported = TWO.replace("import torch", "import jax.numpy as jnp\nimport jax").replace("torch.", "jnp.")
     assert all(finding.details["convergent"] for finding in code_findings(tmp_path / "1", ONE, ported))
@@ -158,6 +191,13 @@ def test_each_mark_of_a_copy_is_enough() -> None:
         (40.0, Writing(weight=100.0)),
     ):
         assert not converges(bits, 1.0, writing, writing, writing)
+
+
+def test_the_same_form_under_names_of_which_most_were_kept_is_no_other_hand() -> None:
+    kept = Writing(kept=60, replaced=40, weight=100.0, same=20.0, statements=6, form=97.0, formed=28)
+    assert not converges(40.0, 1.0, Writing(), kept, kept)
+    assert not converges(40.0, 1.0, Writing(), LIKE_TWINS, kept)
+    assert converges(40.0, 1.0, Writing(), replace(kept, form=70.0), replace(kept, form=70.0))
 
 
 def test_a_function_that_was_taken_word_for_word_is_evidence_whatever_else_its_file_holds() -> None:

@@ -95,7 +95,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     with phase("find"):
         findings, cast, written = _findings(compared, matches, explained)
     renames = _named(rename_map(together(cast)), compared, matches)
-    link = None if written.keeps_text() else _link(compared, matches, explained)
+    link = None if written.keeps_text() or written.keeps_form() else _link(compared, matches, explained)
     context.progress("match", 1, 1)
     return Evidence(
         findings=tuple(findings),

@@ -7,12 +7,14 @@ that hides what it took replaces the names; a hand that does not hide it leaves 
 scribes may come to by themselves proves no common source.)
 
 So a match converges if, over all that matches between its two files, most names are kept but the statements
-do not read the same, unless it holds more than two such hands were seen to have in common. Thresholds lie
-between pairs of honest hands and forks (docs/statistics.md).
+do not read the same, neither with those names nor with others in their places, unless it holds more than two
+such hands were seen to have in common. Thresholds lie between pairs of honest hands and forks
+(docs/statistics.md).
 """
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -39,6 +41,10 @@ USUAL = 0.4
 EXCESS = 4.5
 """statements of the same text beyond that share, in one match or between two files, which no two hands were
 seen to write"""
+SHAPE = 0.65
+"""share of what aligned statements carry that reads the same but for names, which two hands hardly reach"""
+SHAPED = 8.5
+"""such statements beyond that share, between two files or over all, which no two hands were seen to write"""
 RUN = 10
 """statements in a row that read the same, which no two hands were seen to write: they show that the file was
 at hand"""
@@ -50,6 +56,9 @@ _TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
 _FEW = 6
 """functions from which that share is taken"""
+_COMMENT = re.compile(r"#[^\n\"']*$", re.MULTILINE)
+_NAME = re.compile(rf"\b(?!(?:{'|'.join(keyword.kwlist)})\b)[^\W\d]\w*")
+"""whatever a copier could call otherwise, and some that he could not"""
 _LAYOUT = re.compile(r"[\s,()\\]+")
 """what a formatter changes in a statement, besides quotes"""
 _OPTION = "add_argument"
@@ -66,7 +75,8 @@ class Writing:
     """How the names and the text of what matches compare.
 
     `kept` and `replaced` count places of names; `weight` is what the aligned statements carry, `same` what
-    those carry that read the same, which are `statements` in number and at most `run` in a row.
+    those carry that read the same, which are `statements` in number and at most `run` in a row; `form` what
+    those carry that read the same but for names, which are `formed` in number.
     """
 
     kept: int = 0
@@ -75,6 +85,8 @@ class Writing:
     same: float = 0.0
     statements: int = 0
     run: int = 0
+    form: float = 0.0
+    formed: int = 0
 
     def __add__(self, other: Writing) -> Writing:
         return Writing(
@@ -84,12 +96,23 @@ class Writing:
             self.same + other.same,
             self.statements + other.statements,
             max(self.run, other.run),
+            self.form + other.form,
+            self.formed + other.formed,
         )
 
     @property
     def excess(self) -> float:
         """Statements that read the same beyond the share that is usual between two hands."""
         return self.statements * (self.same - USUAL * self.weight) / (self.weight or 1.0)
+
+    @property
+    def shaped(self) -> float:
+        """Statements that read the same but for names, beyond the share that two hands reach."""
+        return self.formed * (self.form - SHAPE * self.weight) / (self.weight or 1.0)
+
+    def keeps_form(self) -> bool:
+        """Whether more statements read the same but for names than two hands write alike."""
+        return self.shaped >= SHAPED
 
     def keeps_text(self) -> bool:
         """Whether more statements read the same than two hands write alike."""
@@ -109,15 +132,19 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     """Compare two matched units by their votes for names and their statements that correspond."""
     kept = sum(len(places) for (_, a, b), places in cast.items() if a == b)
     replaced = sum(map(len, cast.values())) - kept
-    weight = same = 0.0
-    statements = run = longest = 0
+    weight = same = form = 0.0
+    statements = formed = run = longest = 0
     last = -_NEAR, -_NEAR
     for line in sorted(lines, key=lambda line: line.a):
         plain = _plain(text_a, line.a)
         if _OPTION in plain:
             continue
         weight += line.weight
-        if plain != _plain(text_b, line.b):
+        reads_same = plain == _plain(text_b, line.b)
+        if reads_same or _form(text_a, line.a) == _form(text_b, line.b):
+            form += line.weight
+            formed += 1
+        if not reads_same:
             run = 0
             continue
         same += line.weight
@@ -126,12 +153,18 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
         run = run + 1 if follows else 1
         longest = max(longest, run)
         last = line.a[1], line.b[1]
-    return Writing(kept, replaced, weight, same, statements, longest)
+    return Writing(kept, replaced, weight, same, statements, longest, form, formed)
 
 
 def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
     """A statement without its layout."""
     return _LAYOUT.sub("", "".join(text[span[0] - 1 : span[1]])).replace("'", '"')
+
+
+def _form(text: Sequence[str], span: tuple[int, int]) -> str:
+    """A statement without its layout, comments and names."""
+    code = _COMMENT.sub("", "\n".join(text[span[0] - 1 : span[1]]))
+    return _LAYOUT.sub("", _NAME.sub("·", code)).replace("'", '"')
 
 
 def frameworks(texts: Iterable[Sequence[str]]) -> frozenset[str]:
@@ -181,7 +214,9 @@ def converges(
     share = FEWER if whole.keeps_names() else KEPT
     keeps_names = whole.keeps_names(PORTED) if ported else files.keeps_names(share)
     keeps_text = max(alone.excess, files.excess) >= EXCESS or files.run >= RUN
-    return keeps_names and not alone.replaces_names() and not keeps_text and bits * part < LARGE
+    keeps_form = files.keeps_form() or whole.keeps_form()
+    kept = keeps_text or keeps_form or bits * part >= LARGE
+    return keeps_names and not alone.replaces_names() and not kept
 
 
 def chose_apart(links: Sequence[float]) -> bool:
