@@ -291,7 +291,7 @@ def _reasons(compared: Comparison, a: Fingerprint, b: Fingerprint, pairing: Pair
         written = compared.texts_a.get(a.unit.path, [""])[line_a - 1 : line_a]
         count = max(1, round(functions * 2.0**-rarity))
         many = f"in about {count:,}" if count > 1 else "in at most one"
-        line = " ".join((written or [""])[0].split())[:120]
+        line = " ".join((written or [""])[0].split())[:120].rstrip(":")
         text = f"{line}: its rarest operation stands {many} of {functions:,} public functions"
         reasons.append(Reason(text, round(rarity, 1), line_a, line_b))
     return tuple(reasons)

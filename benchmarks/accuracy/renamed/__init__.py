@@ -1,0 +1,1 @@
+"""Copies of honest work in which only a part of the names was replaced."""
