@@ -9,7 +9,7 @@ import pytest
 
 import detector
 from detector.evidence.finding import Evidence, Finding
-from detector.evidence.grading import APART, CONVERGENT, graded
+from detector.evidence.grading import APART, CONVERGENT, FORM, graded
 from detector.options import Options
 
 HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
@@ -61,6 +61,11 @@ def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> No
 def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:
     verbatim = replace(FOUND, details={"text_kept": 0.9})
     assert code(verbatim, -20.0, -30.0) == verbatim
+
+
+def test_what_reads_the_same_but_for_names_is_evidence_whatever_the_numbers_say() -> None:
+    renamed = replace(FOUND, details={"text_kept": 0.1, FORM: True})
+    assert code(renamed, -20.0, -30.0) == renamed
 
 
 def test_without_the_leftovers_the_report_says_that_they_are_missing() -> None:

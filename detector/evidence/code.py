@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,7 +28,7 @@ from detector.evidence.finding import (
     Strength,
     Transformation,
 )
-from detector.evidence.grading import CONVERGENT
+from detector.evidence.grading import CONVERGENT, FORM
 from detector.evidence.leftover.numbers import link_of_texts
 from detector.evidence.registry import Context
 from detector.fingerprint.fingerprint import Fingerprint, Prints
@@ -166,7 +166,8 @@ def _findings(
         between = files.get((a.path, b.path), likeness.writing)
         part, written = min(likeness.parts), likeness.writing
         convergent = converges(match.bits, part, written, between, whole, ported=ported)
-        found.append(_finding(compared, match, likeness, reasons, convergent))
+        marks = {CONVERGENT: convergent, FORM: between.keeps_form()}
+        found.append(_finding(compared, match, likeness, reasons, marks))
         if not reasons:
             all_votes.append(likeness.cast)
     return found, all_votes, whole
@@ -195,7 +196,11 @@ def _link(compared: Comparison, matches: Matches, explained: Sequence[tuple[str,
 
 
 def _finding(
-    compared: Comparison, match: Match, likeness: _Likeness, explained: tuple[str, ...], convergent: bool
+    compared: Comparison,
+    match: Match,
+    likeness: _Likeness,
+    explained: tuple[str, ...],
+    marks: Mapping[str, bool],
 ) -> Finding:
     unit_a, unit_b = compared.a.units[match.a], compared.b.units[match.b]
     weight = sum(line.weight for line in likeness.lines) or 1.0
@@ -223,7 +228,7 @@ def _finding(
             "names_kept": likeness.writing.kept,
             "names_replaced": likeness.writing.replaced,
             "text_kept": _share(likeness.writing.same, likeness.writing.weight),
-            CONVERGENT: convergent,
+            **marks,
         },
     )
 

@@ -19,6 +19,8 @@ TRAINED = ("weights", "tokenizer", "behaviour")
 """classes that look at a trained model"""
 CONVERGENT = "convergent"
 """the detail of a code finding whose names agree by themselves"""
+FORM = "form_kept"
+"""the detail of a code finding between files whose statements read the same but for names"""
 APART = "numbers_apart"
 """the detail of a code finding that is graded weak since the numbers speak against a copy"""
 
@@ -53,14 +55,14 @@ def _taken(finding: Finding) -> Finding:
 
 
 def _by_two_hands(finding: Finding, apart: bool) -> Finding:
-    """The finding, graded weak if its names agree by themselves, or the numbers speak against a copy and its
-    text was not kept.
+    """The finding, graded weak if its names agree by themselves, or the numbers speak against a copy and
+    neither its text nor its form was kept.
     """
     if finding.details.get(CONVERGENT):
         return _weak(finding, "under names that agree by themselves")
-    kept = finding.details.get("text_kept")
-    text_kept = isinstance(kept, float) and kept >= USUAL
-    if apart and not text_kept and finding.strength not in ("none", "weak"):
+    text = finding.details.get("text_kept")
+    kept = finding.details.get(FORM) or (isinstance(text, float) and text >= USUAL)
+    if apart and not kept and finding.strength not in ("none", "weak"):
         marked = replace(finding, details={**finding.details, APART: True})
         return _weak(marked, "in a text and with numbers of its own")
     return finding

@@ -59,6 +59,7 @@ _FEW = 6
 _COMMENT = re.compile(r"#[^\n\"']*$", re.MULTILINE)
 _NAME = re.compile(rf"\b(?!(?:{'|'.join(keyword.kwlist)})\b)[^\W\d]\w*")
 """whatever a copier could call otherwise, and some that he could not"""
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _LAYOUT = re.compile(r"[\s,()\\]+")
 """what a formatter changes in a statement, besides quotes"""
 _OPTION = "add_argument"
@@ -162,9 +163,10 @@ def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
 
 
 def _form(text: Sequence[str], span: tuple[int, int]) -> str:
-    """A statement without its layout, comments and names."""
+    """A statement without its layout, comments and names, and with numbers by value."""
     code = _COMMENT.sub("", "\n".join(text[span[0] - 1 : span[1]]))
-    return _LAYOUT.sub("", _NAME.sub("·", code)).replace("'", '"')
+    nameless = _NUMBER.sub(lambda found: str(float(found[0])), _NAME.sub("·", code))
+    return _LAYOUT.sub("", nameless).replace("'", '"')
 
 
 def frameworks(texts: Iterable[Sequence[str]]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
-from detector.evidence.grading import APART, CONVERGENT
+from detector.evidence.grading import APART, CONVERGENT, FORM
 from detector.report import wording
 from detector.report.model import Summary
 from detector.report.wording import STRENGTHS, scale_step
@@ -35,6 +35,8 @@ class Weight:
     """independent findings, of any strength but none"""
     moderate: int = 0
     """independent findings that are moderate or stronger"""
+    formed: int = 0
+    """those of them that lie between files whose statements read the same but for names"""
     strong: int = 0
     """independent findings that are strong or stronger"""
     whole: int = 0
@@ -62,12 +64,15 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("very strong", Weight(strong=4, classes=4, bits=300, share=0.20, consistency=0.5)),
     ("strong", Weight(moderate=6, strong=4, bits=250, best=60, share=0.10, consistency=0.5)),
     ("strong", Weight(moderate=10, strong=1, bits=300, both=0.30, consistency=0.5)),
+    ("strong", Weight(moderate=10, strong=5, bits=400, share=0.10, consistency=0.5)),
     ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.10, consistency=0.5)),
     ("strong", Weight(strong=3, classes=3, bits=100, consistency=0.5)),
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=90, best=60)),
     ("moderate", Weight(strong=1, classes=2, bits=60)),
     ("moderate", Weight(moderate=2, classes=2, bits=25, both=0.02, consistency=0.5)),
+    ("moderate", Weight(moderate=6, strong=2, bits=200, best=50, consistency=0.5)),
+    ("moderate", Weight(formed=3, bits=60, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
 )
@@ -118,6 +123,7 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
         findings=len(alone),
         moderate=len(heavy),
         strong=sum(scale_step(finding.strength) >= scale_step("strong") for finding in alone),
+        formed=sum(finding.details.get(FORM) is True for finding in heavy),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
         classes=len(_kinds(heavy)),
         bits=sum(finding.bits for finding in heavy),
@@ -276,6 +282,7 @@ _IN_WORDS = {
     "findings": ("independent findings", "{:,}"),
     "moderate": ("of moderate strength", "{:,}"),
     "strong": ("strong ones", "{:,}"),
+    "formed": ("between files whose statements read the same but for names", "{:,}"),
     "whole": ("very strong ones about a whole model", "{:,}"),
     "classes": ("kinds of evidence", "{:,}"),
     "bits": ("bits", "{:,.0f}"),

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.accuracy.mirror import opened
 from benchmarks.accuracy.page import table, write_section
 from detector import compare
 from detector.evidence.finding import Finding
 from detector.options import Options
 from detector.report.model import Report
 from detector.report.verdict import counts, independent, weigh
-from detector.snapshot import Snapshot, open_snapshot
+from detector.snapshot import Snapshot
 
 _OPTIONS = Options(history=False)
 _SHORT = 12
@@ -44,16 +45,9 @@ def pairs(known: Mapping[str, Any], mirror: Path | None) -> Iterator[Pair]:
     """Compare every pair of a file."""
     for relation in ("derived", "independent"):
         for pair in known.get(relation, ()):
-            report = compare(_opened(pair["a"], mirror), _opened(pair["b"], mirror), _OPTIONS)
+            first, second = (opened(pair[side], mirror, _OPTIONS) for side in ("a", "b"))
+            report = compare(first, second, _OPTIONS)
             yield Pair(relation, pair["a"], pair["b"], tuple(pair.get("taken", ())), report)
-
-
-def _opened(source: str, mirror: Path | None) -> Snapshot:
-    """The snapshot under the name that the file gives it, wherever it lies."""
-    name, _, revision = source.partition("@")
-    kept = mirror / name.replace("/", "+") / "repo" if mirror else None
-    snapshot = open_snapshot(f"{kept if kept and kept.exists() else name}@{revision}", _OPTIONS)
-    return replace(snapshot, source=source, label=name)
 
 
 def functions(known: Mapping[str, Any], mirror: Path | None) -> Iterator[tuple[str, ...]]:
@@ -62,8 +56,8 @@ def functions(known: Mapping[str, Any], mirror: Path | None) -> Iterator[tuple[s
     copies = {copy for copy, _ in truth}
     original, copy = known["original"], known["copy"]
     for label, revision in (("given", original["commit"]), ("newest", original["newest"])):
-        first = _opened(f"{original['repository']}@{revision}", mirror)
-        second = _opened(f"{copy['repository']}@{copy['commit']}", mirror)
+        first = opened(f"{original['repository']}@{revision}", mirror, _OPTIONS)
+        second = opened(f"{copy['repository']}@{copy['commit']}", mirror, _OPTIONS)
         report = compare(first, second, replace(_OPTIONS, only=("code",)))
         strongest: dict[str, str] = {}
         others = []

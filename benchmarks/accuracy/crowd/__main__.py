@@ -1,0 +1,97 @@
+"""Compare every pair of many public repositories: `python -m benchmarks.accuracy.crowd [--mirror DIR]`.
+
+Nearly all of these pairs have nothing to do with each other; the verdict must say so. Those of which it says
+more than weak are listed, to be looked at. Repositories are taken from DIR/owner+name/repo where that exists,
+else from GitHub. Histories are not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from benchmarks.accuracy.mirror import opened
+from benchmarks.accuracy.page import table, write_section
+from detector import compare
+from detector.evidence.finding import Strength
+from detector.options import Options
+from detector.report.verdict import Weight, counts, independent, weigh
+from detector.report.wording import STRENGTHS, scale_step
+
+LIST = Path(__file__).with_name("repositories.txt")
+_OPTIONS = Options(history=False)
+_SEVERAL = 5
+"""moderate findings from which the first table does not tell numbers apart"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair of repositories by name, its verdict, and what that was measured from."""
+
+    a: str
+    b: str
+    verdict: Strength
+    weight: Weight
+
+
+def sources() -> list[str]:
+    """The repositories of the list."""
+    return [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def pairs(mirror: Path | None) -> list[Pair]:
+    """Compare each with all that come after it."""
+    found = []
+    snapshots = [opened(source, mirror, _OPTIONS) for source in sources()]
+    for a, b in combinations(snapshots, 2):
+        report = compare(a, b, _OPTIONS)
+        shares = report.summary.share_a, report.summary.share_b
+        weight = weigh(independent(filter(counts, report.findings)), report.renames, shares)
+        found.append(Pair(a.label, b.label, report.summary.verdict, weight))
+    return found
+
+
+def _few(found: Sequence[Pair]) -> str:
+    """How many pairs have how many moderate findings, by verdict."""
+    rows = []
+    for verdict in STRENGTHS:
+        several = Counter(min(pair.weight.moderate, _SEVERAL) for pair in found if pair.verdict == verdict)
+        if several:
+            rows.append(
+                (verdict, several.total(), *(several[number] or "" for number in range(_SEVERAL + 1)))
+            )
+    heads = [f"{number}:" for number in range(_SEVERAL)]
+    return table(["verdict", "pairs:", *heads, f"{_SEVERAL} or more:"], rows)
+
+
+def _above_weak(found: Sequence[Pair]) -> str:
+    """The pairs of which more than weak is said, those with most evidence first."""
+    above = [pair for pair in found if scale_step(pair.verdict) > scale_step("weak")]
+    above.sort(key=lambda pair: (-scale_step(pair.verdict), -pair.weight.bits))
+    return table(
+        ["A", "B", "verdict", "moderate:", "strong:", "kinds:", "bits:", "best:", "share:", "both:"],
+        (
+            (
+                pair.a, pair.b, pair.verdict, pair.weight.moderate, pair.weight.strong, pair.weight.classes,
+                f"{pair.weight.bits:,.0f}", f"{pair.weight.best:.0f}", f"{pair.weight.share:.0%}",
+                f"{pair.weight.both:.0%}",
+            )
+            for pair in above
+        ),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Compare and write the section of docs/accuracy.md."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--mirror", type=Path)
+    found = pairs(options.parse_args().mirror)
+    write_section("crowd", f"{_few(found)}\n\n{_above_weak(found)}")
+
+
+if __name__ == "__main__":
+    main()

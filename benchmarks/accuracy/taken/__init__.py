@@ -1,0 +1,1 @@
+"""Public repositories under other names, as a whole and one file of each within another program."""
