@@ -29,8 +29,8 @@ TOPICS = Path("benchmarks/honest")
 SOURCE = "hand_one"
 HAND = "hand_"
 """what the folders of honest hands begin with"""
-HABITS = ("diffusion_unet", "dual_encoder", "graph_network", "ppo_agent",
-          "speech_ctc", "text_lm", "vision_resampler")  # fmt: skip
+HABITS = ("diffusion_unet", "dual_encoder", "graph_network", "point_cloud", "ppo_agent",
+          "speech_ctc", "tabular_transformer", "text_lm", "vision_resampler")  # fmt: skip
 """topics whose hands were told to write as certain programmers"""
 APART = "hand_four"
 """a hand of other topics that was told so"""
