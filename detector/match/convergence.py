@@ -137,12 +137,13 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     statements = formed = run = longest = 0
     last = -_NEAR, -_NEAR
     for line in sorted(lines, key=lambda line: line.a):
-        plain = _plain(text_a, line.a)
+        lines_a, lines_b = text_a[line.a[0] - 1 : line.a[1]], text_b[line.b[0] - 1 : line.b[1]]
+        plain = _plain(lines_a)
         if _OPTION in plain:
             continue
         weight += line.weight
-        reads_same = plain == _plain(text_b, line.b)
-        if reads_same or _form(text_a, line.a) == _form(text_b, line.b):
+        reads_same = plain == _plain(lines_b)
+        if reads_same or _same_form(lines_a, lines_b):
             form += line.weight
             formed += 1
         if not reads_same:
@@ -157,14 +158,21 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     return Writing(kept, replaced, weight, same, statements, longest, form, formed)
 
 
-def _plain(text: Sequence[str], span: tuple[int, int]) -> str:
-    """A statement without its layout."""
-    return _LAYOUT.sub("", "".join(text[span[0] - 1 : span[1]])).replace("'", '"')
+def _plain(lines: Sequence[str]) -> str:
+    """A statement, given its lines, without layout."""
+    return _LAYOUT.sub("", "".join(lines)).replace("'", '"')
 
 
-def _form(text: Sequence[str], span: tuple[int, int]) -> str:
-    """A statement without its layout, comments and names, and with numbers by value."""
-    code = _COMMENT.sub("", "\n".join(text[span[0] - 1 : span[1]]))
+def _same_form(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Whether two statements, given their lines, read the same but for names, layout and comments."""
+    left, right = (_COMMENT.sub("", "\n".join(lines)) for lines in (a, b))
+    if any(left.count(sign) != right.count(sign) for sign in "=[:*/"):
+        return False  # most statements that differ do so here, and it is quick
+    return _form(left) == _form(right)
+
+
+def _form(code: str) -> str:
+    """A statement without layout and names, and with numbers by value."""
     nameless = _NUMBER.sub(lambda found: str(float(found[0])), _NAME.sub("·", code))
     return _LAYOUT.sub("", nameless).replace("'", '"')
 
