@@ -66,18 +66,23 @@ class Laundered:
         return found
 
 
-def launder(files: Mapping[str, str], seed: str) -> list[Laundered]:
+def launder(files: Mapping[str, str], seed: str, share: float = 1.0) -> list[Laundered]:
     """Rewrite all files as one closed program, level upon level; item n is what level n + 1 makes of it.
+    Of the names that can change that share does, drawn at random.
 
     Raises SyntaxError for what is no Python 3.
     """
+
+    def changes(name: str) -> bool:
+        return Random(f"{seed} {name}").random() < share
+
     texts = {path: reformatted(text) for path, text in sorted(files.items())}
     known = survey(texts.values())
     book = Book(Random(seed), set(known.every))
-    names, attributes = new_names(known.own, book), new_names(known.attributes, book)
+    names, attributes = (new_names(filter(changes, each), book) for each in (known.own, known.attributes))
     trees = {}
     for path, text in texts.items():
-        local = RenameLocals(book, known, _module_names(text))
+        local = RenameLocals(book, known, _module_names(text), changes)
         trees[path] = cst.parse_module(text).visit(local).visit(Rename(names, attributes))
     levels = []
     for rewrites in _REWRITES:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
@@ -208,11 +208,13 @@ _NAMED = (
 
 
 class RenameLocals(cst.CSTTransformer):
-    """Rename the parameters and variables of every outermost function."""
+    """Rename the parameters and variables of every outermost function, as far as they are to change."""
 
-    def __init__(self, book: Book, names: Names, module_names: frozenset[str]) -> None:
+    def __init__(
+        self, book: Book, names: Names, module_names: frozenset[str], changes: Callable[[str], bool]
+    ) -> None:
         super().__init__()
-        self.book, self.known, self.module_names = book, names, module_names
+        self.book, self.known, self.module_names, self.changes = book, names, module_names, changes
         self.depth = 0
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
@@ -227,7 +229,9 @@ class RenameLocals(cst.CSTTransformer):
         if self.depth:
             return updated_node
         text = cst.Module([]).code_for_node(original_node)
-        names = {name: self.book.fresh() for name in sorted(self._locals(ast.parse(text)))}
+        names = {
+            name: self.book.fresh() for name in sorted(self._locals(ast.parse(text))) if self.changes(name)
+        }
         renamed = updated_node.visit(Rename(names, {}))
         assert isinstance(renamed, cst.FunctionDef)
         return renamed.with_changes(name=updated_node.name)
