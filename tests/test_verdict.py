@@ -45,6 +45,14 @@ def test_one_weak_finding_is_weak() -> None:
     assert verdict([finding(1, "weak", 20)]) == "weak"
 
 
+def test_what_reads_the_same_but_for_names_needs_no_share_of_either_side() -> None:
+    of_one_form = [finding(number, "moderate", 25, details={"form_kept": True}) for number in range(3)]
+    assert verdict(of_one_form, share=0.01) == "moderate"
+    assert verdict(of_one_form[:2], share=0.01) == "weak"
+    summary = judge(of_one_form, (), {"code": Evidence(tuple(of_one_form))}, ())
+    assert any("the same but for names" in line for line in summary.rests_on)
+
+
 def test_small_standard_idioms_stay_weak_even_when_they_are_all_there_is() -> None:
     idioms = [finding(number, "moderate", 30) for number in range(5)]
     idioms += [finding(number, "strong", 40) for number in range(5, 7)]

@@ -235,6 +235,11 @@ def _rests_on(
         yield f"they cover {covered[0]} of the information in A's code and {covered[1]} of that in B's"
     if expected is not None:
         yield f"{expected:.2g} findings would be expected by coincidence in a comparison of this size"
+    if weight.formed:
+        yield (
+            f"{_findings(weight.formed)} of moderate strength or more between files whose statements "
+            "read the same but for names"
+        )
     if convergent := _convergent(alone):
         yield (
             f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
