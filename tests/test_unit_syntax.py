@@ -145,6 +145,12 @@ def test_the_time_limit_of_parsing_bites_and_is_named() -> None:
     assert "good" in [unit.unit.name for unit in found.fingerprints]
 
 
+def test_the_time_limit_holds_for_a_short_file_of_continued_lines() -> None:
+    found = fingerprint_files({"run.py": b"\\\n" * 15_000, "small.py": GOOD}, Limits(parse_seconds=0.2))
+    assert [notice.where for notice in found.notices] == ["run.py"]
+    assert "good" in [unit.unit.name for unit in found.fingerprints]
+
+
 def test_a_timed_tree_is_the_tree_of_the_same_bytes() -> None:
     text = GOOD * 2000
     timed, plain = parse(Source("m.py", text), 60), parse(Source("m.py", text[: len(text) // 100]), 60)

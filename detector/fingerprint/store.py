@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from detector.unit.unit import Unit
 
 FINGERPRINT_CODE = ("unit", "fingerprint", "grammars/python")
 """places of the code and data that decide what a fingerprint is"""
+_COMPILED = ("tree_sitter._binding", "tree_sitter_python._binding")
 FEWEST_BYTES = 200_000
 """of code, below which computing is as quick as reading what was kept"""
 MOST_BYTES = 2 * 2**30
@@ -82,8 +83,14 @@ def keep(name: str, prints: Prints) -> None:
 
 @lru_cache(maxsize=1)
 def _program() -> str:
-    grammars = [f"{name} {version(name)}" for name in ("tree-sitter", "tree-sitter-python")]
-    return repr((code_digest(FINGERPRINT_CODE), grammars, sys.version_info[:2]))
+    return repr((code_digest(FINGERPRINT_CODE), *map(_build, _COMPILED), sys.version_info[:2]))
+
+
+def _build(library: str) -> tuple[int, int]:
+    """Which build of a compiled library this is; to ask for its version would take longer than to parse."""
+    binding = import_module(library)
+    found = os.stat(str(binding.__file__))
+    return found.st_size, found.st_mtime_ns
 
 
 def _packed(prints: Prints) -> dict[str, NDArray[Any]]:

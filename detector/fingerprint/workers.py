@@ -35,6 +35,8 @@ _SMALL = 200_000
 """bytes of code below which starting a process costs more than it saves"""
 _NOTEBOOK = 20_000
 """bytes of code in a notebook, at most"""
+_APART = 60_000
+"""bytes of code that are walked in the time a process takes to start and to hand over what it found"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ def _uncollected() -> Iterator[None]:
 
 
 def _shards(work: list[Job], count: int) -> list[list[Job]]:
-    """Parts of about the same number of bytes, largest files first."""
+    """Parts that take about the same time, largest files first; the first part is done in this process."""
     shards: list[list[Job]] = [[] for _ in range(count)]
-    loads = [0] * count
+    loads = [0, *[_APART] * (count - 1)]
     for job in sorted(work, key=lambda job: (-_load(job), job.side, job.path)):
         lightest = loads.index(min(loads))
         shards[lightest].append(job)

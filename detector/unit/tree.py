@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 _TIMED = 2**15
-"""bytes from which a file's parsing is timed; tree-sitter takes milliseconds for less"""
+"""bytes from which a file's parsing is timed; tree-sitter takes a fraction of a second for less"""
+_CONTINUED = 500
+"""continued lines from which it is timed as well: a run of them takes quadratic time"""
 
 _DEEPEST = 2000
 """levels of the tree that queries look at; at most as many as the walk can go down"""
@@ -73,7 +75,7 @@ def parse(source: Source, seconds: float = 5.0) -> Syntax | None:
     text = source.text
     parser = Parser(language())
     timed = None
-    if len(text) > _TIMED:
+    if len(text) > _TIMED or text.count(b"\\\n") > _CONTINUED:
         try:
             timed = parser.parse(
                 lambda offset, point: text[offset : offset + 2**16],
