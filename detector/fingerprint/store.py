@@ -89,7 +89,7 @@ def _program() -> str:
 def _build(library: str) -> tuple[int, int]:
     """Which build of a compiled library this is; to ask for its version would take longer than to parse."""
     binding = import_module(library)
-    found = os.stat(str(binding.__file__))
+    found = Path(str(binding.__file__)).stat()
     return found.st_size, found.st_mtime_ns
 
 
