@@ -81,6 +81,22 @@ def test_who_names_things_alike_also_chooses_the_same_numbers(kept: int, expecte
     assert judge([code, numbers], (), evidence, ()).verdict == expected
 
 
+def test_a_close_link_of_the_numbers_makes_up_for_little_code() -> None:
+    weak = [finding(number, "weak", 12) for number in range(4)]
+    some = [finding(number, "moderate", 24) for number in range(10, 13)]
+
+    def judged(link: float, code: list[Finding], both: float = 0.05) -> Strength:
+        strength: Strength = "moderate" if link >= 8 else "weak"
+        numbers = finding(50, strength, 15, kind="leftovers", details={"link_bits": link})
+        extent = Extent(10, 100, both)
+        return judge([*code, numbers], (), {"code": Evidence(extent_a=extent, extent_b=extent)}, ()).verdict
+
+    assert judged(15.0, weak) == "moderate"
+    assert judged(9.0, weak) == judged(15.0, weak, both=0.01) == "weak"
+    assert judged(6.0, some) == "moderate"
+    assert judged(4.0, some) == judged(-40.0, some) == judged(6.0, some[:2]) == "weak"
+
+
 def test_what_its_class_grades_as_none_is_no_evidence() -> None:
     assert verdict([finding(1, "none", 5000)], share=1.0) == "none"
 

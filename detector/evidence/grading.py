@@ -23,6 +23,8 @@ FORM = "form_kept"
 """the detail of a code finding between files whose statements read the same but for names"""
 APART = "numbers_apart"
 """the detail of a code finding that is graded weak since the numbers speak against a copy"""
+LINKED = "link_bits"
+"""log2 of how much likelier a copy is than another hand to leave the numbers of both sides"""
 
 
 def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
+from detector.evidence.grading import LINKED
 from detector.evidence.leftover.identity import mentions, names_of
 from detector.evidence.leftover.numbers import Common, common_numbers
 from detector.evidence.leftover.prose import alike, countable
@@ -206,7 +207,7 @@ def _constants(a: Words, b: Words, found: Common) -> Iterator[Finding]:
         yield replace(
             finding,
             bits=round(min(bits, MOST_CONSTANT_BITS), 1),
-            details={**finding.details, "link_bits": round(found.link, 1)},
+            details={**finding.details, LINKED: round(found.link, 1)},
         )
 
 

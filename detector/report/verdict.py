@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
-from detector.evidence.grading import APART, CONVERGENT, FORM
+from detector.evidence.grading import APART, CONVERGENT, FORM, LINKED
 from detector.report import wording
 from detector.report.model import Summary
 from detector.report.wording import STRENGTHS, scale_step
@@ -22,6 +22,9 @@ WHOLE_MODEL = ("weights", "behaviour")
 
 DERIVED = ("history", "agreement")
 """classes that look again at what others found, and so are no further kind of evidence"""
+
+_NEAR = 5
+"""bits of a link that is worth telling"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Weight:
     """independent findings that are moderate or stronger"""
     formed: int = 0
     """those of them that lie between files whose statements read the same but for names"""
+    linked: float = 0.0
+    """log2 of how much likelier a copy is than another hand to leave such lists of numbers"""
     strong: int = 0
     """independent findings that are strong or stronger"""
     whole: int = 0
@@ -73,6 +78,8 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("moderate", Weight(moderate=2, classes=2, bits=25, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=6, strong=2, bits=200, best=50, consistency=0.5)),
     ("moderate", Weight(formed=3, bits=60, consistency=0.5)),
+    ("moderate", Weight(linked=10, both=0.02, consistency=0.5)),
+    ("moderate", Weight(moderate=3, linked=5, bits=60, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
 )
@@ -118,12 +125,15 @@ def step(weight: Weight) -> Strength:
 
 def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[float, float]) -> Weight:
     """Measure independent findings. `shares` of A and of B are from 0 to 1."""
-    heavy = _heavy(alone)
+    telling = _telling(alone)
+    heavy = _heavy(telling)
+    links = (finding.details.get(LINKED) for finding in telling)
     return Weight(
         findings=len(alone),
         moderate=len(heavy),
         strong=sum(scale_step(finding.strength) >= scale_step("strong") for finding in alone),
         formed=sum(finding.details.get(FORM) is True for finding in heavy),
+        linked=max((0.0, *(float(link) for link in links if isinstance(link, (int, float))))),
         whole=sum(finding.kind in WHOLE_MODEL and finding.strength == "very strong" for finding in alone),
         classes=len(_kinds(heavy)),
         bits=sum(finding.bits for finding in heavy),
@@ -134,21 +144,25 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
     )
 
 
-def _heavy(alone: Sequence[Finding]) -> list[Finding]:
-    """Findings that are moderate or stronger, but for moderate leftovers where these prove little.
+def _heavy(telling: Sequence[Finding]) -> list[Finding]:
+    """Findings that are moderate or stronger."""
+    return [finding for finding in telling if scale_step(finding.strength) >= scale_step("moderate")]
+
+
+def _telling(alone: Sequence[Finding]) -> list[Finding]:
+    """All findings but leftovers, of moderate strength at most, where these prove little.
 
     Where most code findings are such as two hands come to by themselves, these also word messages alike; and
     where most names agree, they also choose the same numbers.
     """
-    heavy = [finding for finding in alone if scale_step(finding.strength) >= scale_step("moderate")]
     code = [finding for finding in alone if finding.kind == "code"]
     kept, replaced = (_places(code, key) for key in ("names_kept", "names_replaced"))
     alike, named_alike = 2 * _convergent(code) > len(code), kept > replaced
     return [
         finding
-        for finding in heavy
-        if not (finding.kind == "leftovers" and finding.strength == "moderate")
-        or not (alike or (named_alike and "link_bits" in finding.details))
+        for finding in alone
+        if not (finding.kind == "leftovers" and scale_step(finding.strength) <= scale_step("moderate"))
+        or not (alike or (named_alike and LINKED in finding.details))
     ]
 
 
@@ -240,6 +254,11 @@ def _rests_on(
             f"{_findings(weight.formed)} of moderate strength or more between files whose statements "
             "read the same but for names"
         )
+    if weight.linked >= _NEAR:
+        yield (
+            f"both sides hold nearly the same numbers: 2^{weight.linked:.0f} times likelier in a copy than "
+            "in the work of another hand"
+        )
     if convergent := _convergent(alone):
         yield (
             f"{_findings(convergent)} in which the names agree and the text does not, as where two hands, "
@@ -250,7 +269,7 @@ def _rests_on(
             f"{_findings(apart)} in another text, between sides that choose other numbers, as where two "
             "hands write the same: however much they hold, they are weak"
         )
-    kinds = sorted(map(wording.kind_label, _kinds(_heavy(alone))))
+    kinds = sorted(map(wording.kind_label, _kinds(_heavy(_telling(alone)))))
     if len(kinds) > 1:
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
     agreeing, contradicting = _sites(renames)
@@ -288,6 +307,7 @@ _IN_WORDS = {
     "moderate": ("of moderate strength", "{:,}"),
     "strong": ("strong ones", "{:,}"),
     "formed": ("between files whose statements read the same but for names", "{:,}"),
+    "linked": ("bits by which the numbers link both sides", "{:,.0f}"),
     "whole": ("very strong ones about a whole model", "{:,}"),
     "classes": ("kinds of evidence", "{:,}"),
     "bits": ("bits", "{:,.0f}"),

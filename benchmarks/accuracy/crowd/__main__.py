@@ -18,6 +18,8 @@ from benchmarks.accuracy.mirror import opened
 from benchmarks.accuracy.page import table, write_section
 from detector import compare
 from detector.evidence.finding import Strength
+from detector.evidence.leftover.numbers import common_numbers
+from detector.evidence.words import read_words
 from detector.options import Options
 from detector.report.verdict import Weight, counts, independent, weigh
 from detector.report.wording import STRENGTHS, scale_step
@@ -30,12 +32,13 @@ _SEVERAL = 5
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A pair of repositories by name, its verdict, and what that was measured from."""
+    """A pair of repositories by name, its verdict, what it was measured from, and the link of all numbers."""
 
     a: str
     b: str
     verdict: Strength
     weight: Weight
+    link: float
 
 
 def sources() -> list[str]:
@@ -47,11 +50,13 @@ def pairs(mirror: Path | None) -> list[Pair]:
     """Compare each with all that come after it."""
     found = []
     snapshots = [opened(source, mirror, _OPTIONS) for source in sources()]
+    words = {snapshot.label: read_words(snapshot, "")[0] for snapshot in snapshots}
     for a, b in combinations(snapshots, 2):
+        link = common_numbers(words[a.label], words[b.label], ()).link
         report = compare(a, b, _OPTIONS)
         shares = report.summary.share_a, report.summary.share_b
         weight = weigh(independent(filter(counts, report.findings)), report.renames, shares)
-        found.append(Pair(a.label, b.label, report.summary.verdict, weight))
+        found.append(Pair(a.label, b.label, report.summary.verdict, weight, link))
     return found
 
 
@@ -90,7 +95,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--mirror", type=Path)
     found = pairs(options.parse_args().mirror)
-    write_section("crowd", f"{_few(found)}\n\n{_above_weak(found)}")
+    link = f"The numbers of no pair link by more than {max(pair.link for pair in found):.0f} bits."
+    write_section("crowd", f"{_few(found)}\n\n{link}\n\n{_above_weak(found)}")
 
 
 if __name__ == "__main__":
