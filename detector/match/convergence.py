@@ -60,8 +60,8 @@ _COMMENT = re.compile(r"#[^\n\"']*$", re.MULTILINE)
 _NAME = re.compile(rf"\b(?!(?:{'|'.join(keyword.kwlist)})\b)[^\W\d]\w*")
 """whatever a copier could call otherwise, and some that he could not"""
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
-_LAYOUT = re.compile(r"[\s,()\\]+")
-"""what a formatter changes in a statement, besides quotes"""
+_LAYOUT = str.maketrans("'", '"', " \t\n\r\f\v,()\\")
+"""takes away what a formatter changes in a statement, and makes all quotes the same"""
 _OPTION = "add_argument"
 """in a declaration of options, which is names and defaults, and no text"""
 _FRAMEWORK = re.compile(
@@ -160,12 +160,12 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
 
 def _plain(lines: Sequence[str]) -> str:
     """A statement, given its lines, without layout."""
-    return _LAYOUT.sub("", "".join(lines)).replace("'", '"')
+    return "".join(lines).translate(_LAYOUT)
 
 
 def _same_form(a: Sequence[str], b: Sequence[str]) -> bool:
     """Whether two statements, given their lines, read the same but for names, layout and comments."""
-    left, right = (_COMMENT.sub("", "\n".join(lines)) for lines in (a, b))
+    left, right = (_COMMENT.sub("", text) if "#" in text else text for text in map("\n".join, (a, b)))
     if any(left.count(sign) != right.count(sign) for sign in "=[:*/"):
         return False  # most statements that differ do so here, and it is quick
     return _form(left) == _form(right)
@@ -173,8 +173,7 @@ def _same_form(a: Sequence[str], b: Sequence[str]) -> bool:
 
 def _form(code: str) -> str:
     """A statement without layout and names, and with numbers by value."""
-    nameless = _NUMBER.sub(lambda found: str(float(found[0])), _NAME.sub("·", code))
-    return _LAYOUT.sub("", nameless).replace("'", '"')
+    return _NUMBER.sub(lambda found: str(float(found[0])), _NAME.sub("·", code)).translate(_LAYOUT)
 
 
 def frameworks(texts: Iterable[Sequence[str]]) -> frozenset[str]:
