@@ -218,3 +218,6 @@ def test_functions_renamed_throughout_show_a_hand_that_hides() -> None:
     assert retitled([*renamed, ("forward", "forward"), ("__init__", "__init__")])
     assert not retitled([*renamed, ("same", "same"), ("like", "like")])
     assert not retitled([*renamed[:3], ("forward", "forward"), ("__init__", "__init__")])
+    assert retitled([*renamed, *[("jitter.f", "noise.f")] * 4]) == retitled(
+        [*renamed, ("jitter.f", "noise.f")]
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import detector
-from detector.evidence.finding import Evidence, Finding
+from detector.evidence.finding import Evidence, Extent, Finding, Span
 from detector.evidence.grading import APART, CONVERGENT, FORM, graded
 from detector.options import Options
 
@@ -56,6 +56,28 @@ def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> No
     model = Evidence((replace(FOUND, kind="weights"),))
     (after,) = graded({"code": Evidence((alike,)), "weights": model})["code"].findings
     assert (after.strength, after.details[CONVERGENT]) == ("strong", False)
+
+
+@pytest.mark.parametrize(
+    ("share", "renamed", "expected"),
+    [(0.5, 20, "strong"), (0.3, 20, "weak"), (0.5, 16, "weak"), (0.5, 7, "weak")],
+)
+def test_who_renames_all_functions_of_half_a_program_may_change_its_numbers_as_well(
+    share: float, renamed: int, expected: str
+) -> None:
+    def function(name: str) -> tuple[Span, ...]:
+        return (Span("m.py", name, 1, 9),)
+
+    of_both = [(f"a{number}", f"b{number}") for number in range(renamed)]
+    if renamed == 16:
+        of_both += [(f"f{number}", f"f{number}") for number in range(4)]
+    found = tuple(replace(FOUND, a=function(a), b=function(b)) for a, b in of_both)
+    extent = Extent(100, 1000, share)
+    evidence = {
+        "code": Evidence(found, link=-20.0, extent_a=extent, extent_b=Extent(100, 1000, 1.0)),
+        "leftovers": Evidence(link=-30.0),
+    }
+    assert {finding.strength for finding in graded(evidence)["code"].findings} == {expected}
 
 
 def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from detector.evidence.finding import Evidence, Finding, Strength
-from detector.match.convergence import USUAL, chose_apart
+from detector.match.convergence import USUAL, chose_apart, worked_over
 
 TRAINED = ("weights", "tokenizer", "behaviour")
 """classes that look at a trained model"""
@@ -35,8 +35,8 @@ def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     if "code" not in evidence:
         return dict(evidence)
     links = [found.link for found in evidence.values() if found.link is not None]
-    one_model, apart = _share_a_model(evidence), chose_apart(links)
     code = evidence["code"]
+    one_model, apart = _share_a_model(evidence), chose_apart(links) and not _worked_over(code)
     findings = tuple(
         _taken(finding) if one_model else _by_two_hands(finding, apart) for finding in code.findings
     )
@@ -47,6 +47,14 @@ def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
     """Whether what was trained is strong evidence of common origin."""
     trained = (finding for kind in TRAINED if kind in evidence for finding in evidence[kind].findings)
     return any(found.strength in ("strong", "very strong") and not found.explained_by for found in trained)
+
+
+def _worked_over(code: Evidence) -> bool:
+    """Whether one side is the other's work in other words, by what nothing explains."""
+    own = (finding for finding in code.findings if not finding.explained_by)
+    places = ((a.name, b.name) for finding in own for a, b in zip(finding.a, finding.b, strict=False))
+    names = [(a.rpartition(".")[2], b.rpartition(".")[2]) for a, b in places]
+    return worked_over(min(code.extent_a.share, code.extent_b.share), names)
 
 
 def _taken(finding: Finding) -> Finding:

@@ -52,9 +52,11 @@ LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 AGAINST = -8.0
 """log2 of the likelihood ratio from which numbers speak against a copy"""
+HALF = 0.42
+"""share of both sides that two hands who name their functions differently do not have in common"""
 _TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
-_FEW = 6
+_FEW = 8
 """functions from which that share is taken"""
 _COMMENT = re.compile(r"#[^\n\"']*$", re.MULTILINE)
 _NAME = re.compile(rf"\b(?!(?:{'|'.join(keyword.kwlist)})\b)[^\W\d]\w*")
@@ -199,11 +201,19 @@ def between_files(matched: Iterable[tuple[Unit, Unit, Writing]]) -> dict[tuple[s
 def retitled(names: Iterable[tuple[str, str]]) -> bool:
     """Whether matched functions were given other names throughout.
 
-    `names` are those of each pair; what a framework calls by its name counts for neither.
+    `names` are those of each pair, several of one name counting once; what a framework calls by its name
+    counts for neither.
     """
     hooks = api().hooks
-    free = [(a, b) for a, b in names if not ({a, b} & hooks or a.startswith("__"))]
+    free = {(a, b) for a, b in names if not ({a, b} & hooks or a.startswith("__"))}
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
+
+
+def worked_over(share: float, names: Iterable[tuple[str, str]]) -> bool:
+    """Whether somebody changed another's program throughout, and perhaps its numbers: so much of both sides
+    is common (`share` of the one that has less) although matched functions, by `names`, have other names.
+    """
+    return share >= HALF and retitled(names)
 
 
 def is_port(a: frozenset[str], b: frozenset[str]) -> bool:
