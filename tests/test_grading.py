@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import detector
-from detector.evidence.finding import Evidence, Extent, Finding, Span
+from detector.evidence.finding import Evidence, Extent, Finding, Json, Span, Strength
 from detector.evidence.grading import APART, CONVERGENT, FORM, graded
 from detector.options import Options
 
@@ -58,26 +58,38 @@ def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> No
     assert (after.strength, after.details[CONVERGENT]) == ("strong", False)
 
 
-@pytest.mark.parametrize(
-    ("share", "renamed", "expected"),
-    [(0.5, 20, "strong"), (0.3, 20, "weak"), (0.5, 16, "weak"), (0.5, 7, "weak")],
-)
-def test_who_renames_all_functions_of_half_a_program_may_change_its_numbers_as_well(
-    share: float, renamed: int, expected: str
-) -> None:
-    def function(name: str) -> tuple[Span, ...]:
-        return (Span("m.py", name, 1, 9),)
-
-    of_both = [(f"a{number}", f"b{number}") for number in range(renamed)]
-    if renamed == 16:
-        of_both += [(f"f{number}", f"f{number}") for number in range(4)]
-    found = tuple(replace(FOUND, a=function(a), b=function(b)) for a, b in of_both)
-    extent = Extent(100, 1000, share)
+def shared(share: float, kept: int, replaced: int, **details: Json) -> set[Strength]:
+    """The grades of code in which functions kept their names or were given others, over a share of both."""
+    names = [(f"f{number}", f"f{number}") for number in range(kept)]
+    names += [(f"a{number}", f"b{number}") for number in range(replaced)]
+    found = tuple(
+        replace(FOUND, a=(Span("m.py", a, 1, 9),), b=(Span("n.py", b, 1, 9),), details=details)
+        for a, b in names
+    )
+    one, other = Extent(100, 1000, share), Extent(100, 1000, 1.0)
     evidence = {
-        "code": Evidence(found, link=-20.0, extent_a=extent, extent_b=Extent(100, 1000, 1.0)),
+        "code": Evidence(found, extent_a=one, extent_b=other, link=-20.0),
         "leftovers": Evidence(link=-30.0),
     }
-    assert {finding.strength for finding in graded(evidence)["code"].findings} == {expected}
+    return {finding.strength for finding in graded(evidence)["code"].findings}
+
+
+@pytest.mark.parametrize(
+    ("share", "kept", "replaced", "expected"),
+    [
+        (0.5, 1, 19, "strong"),  # all functions renamed, and so much in common
+        (0.3, 1, 19, "weak"),
+        (0.5, 4, 16, "weak"),
+        (0.7, 10, 10, "strong"),  # more in common than two hands have
+        (0.7, 20, 0, "strong"),
+        (0.7, 3, 4, "weak"),  # too few to say so
+    ],
+)
+def test_who_works_a_whole_program_over_may_change_its_numbers_and_keep_its_names(
+    share: float, kept: int, replaced: int, expected: Strength
+) -> None:
+    assert shared(share, kept, replaced, text_kept=0.1) == {expected}
+    assert shared(share, kept, replaced, text_kept=0.1, convergent=True) == {expected}
 
 
 def test_what_was_left_as_it_stood_is_evidence_whatever_the_numbers_say() -> None:

@@ -36,10 +36,8 @@ def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
         return dict(evidence)
     links = [found.link for found in evidence.values() if found.link is not None]
     code = evidence["code"]
-    one_model, apart = _share_a_model(evidence), chose_apart(links) and not _worked_over(code)
-    findings = tuple(
-        _taken(finding) if one_model else _by_two_hands(finding, apart) for finding in code.findings
-    )
+    taken, apart = _share_a_model(evidence) or _worked_over(code), chose_apart(links)
+    findings = tuple(_taken(finding) if taken else _by_two_hands(finding, apart) for finding in code.findings)
     return {**evidence, "code": replace(code, findings=findings)}
 
 

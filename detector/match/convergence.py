@@ -54,10 +54,12 @@ AGAINST = -8.0
 """log2 of the likelihood ratio from which numbers speak against a copy"""
 HALF = 0.42
 """share of both sides that two hands who name their functions differently do not have in common"""
+MOST = 0.65
+"""share of both sides that no two hands have in common"""
 _TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
 _FEW = 8
-"""functions from which that share is taken"""
+"""functions from which shares are taken"""
 _COMMENT = re.compile(r"#[^\n\"']*$", re.MULTILINE)
 _NAME = re.compile(rf"\b(?!(?:{'|'.join(keyword.kwlist)})\b)[^\W\d]\w*")
 """whatever a copier could call otherwise, and some that he could not"""
@@ -209,11 +211,12 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
 
 
-def worked_over(share: float, names: Iterable[tuple[str, str]]) -> bool:
-    """Whether somebody changed another's program throughout, and perhaps its numbers: so much of both sides
-    is common (`share` of the one that has less) although matched functions, by `names`, have other names.
+def worked_over(share: float, names: Sequence[tuple[str, str]]) -> bool:
+    """Whether one program is the other in other words, which somebody may have given other numbers as well.
+
+    `share` is what both sides have in common of the one that has less, `names` are those of matched functions.
     """
-    return share >= HALF and retitled(names)
+    return len(names) >= _FEW and share >= (HALF if retitled(names) else MOST)
 
 
 def is_port(a: frozenset[str], b: frozenset[str]) -> bool:
