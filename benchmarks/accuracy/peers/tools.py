@@ -83,7 +83,8 @@ def jplag(command: str) -> Tool:
         "JPlag",
         lambda folder, out, whole: [
             *shlex.split(command), "--mode", "RUN", "-l", "python3", "--csv-export", "-n", "-1",
-            "-r", str(out.with_suffix("")), "-new", str(folder / "left"), "-old", str(folder / "right"),
+            "--overwrite", "-r", str(out.with_suffix("")),
+            "-new", str(folder / "left"), "-old", str(folder / "right"),
         ],
         command,
     )  # fmt: skip
