@@ -92,7 +92,7 @@ def test_a_close_link_of_the_numbers_makes_up_for_little_code() -> None:
         return judge([*code, numbers], (), {"code": Evidence(extent_a=extent, extent_b=extent)}, ()).verdict
 
     assert judged(15.0, weak) == "moderate"
-    assert judged(9.0, weak) == judged(15.0, weak, both=0.01) == "weak"
+    assert judged(9.0, weak) == judged(15.0, weak, both=0.005) == "weak"
     assert judged(6.0, some) == "moderate"
     assert judged(4.0, some) == judged(-40.0, some) == judged(6.0, some[:2]) == "weak"
 

@@ -95,6 +95,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     with phase("find"):
         findings, cast, written = _findings(compared, matches, explained)
     renames = _named(rename_map(together(cast)), compared, matches)
+    own = [match for match, reasons in zip(matches.matches, explained, strict=True) if not reasons]
     link = None if written.keeps_text() or written.keeps_form() else _link(compared, matches, explained)
     context.progress("match", 1, 1)
     return Evidence(
@@ -102,8 +103,8 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
         renames=renames,
         notices=(*_sided(prints_a, "a"), *_sided(prints_b, "b")),
         graph=_graph(compared, matches),
-        extent_a=_extent(prints_a, compared.common.own_a, [(m.a, m.held) for m in matches.matches]),
-        extent_b=_extent(prints_b, compared.common.own_b, [(m.b, m.held) for m in matches.matches]),
+        extent_a=_extent(prints_a, compared.common.own_a, [(m.a, m.held) for m in own]),
+        extent_b=_extent(prints_b, compared.common.own_b, [(m.b, m.held) for m in own]),
         chance_findings=matches.chance_findings,
         link=link,
     )

@@ -78,7 +78,7 @@ WAYS: tuple[tuple[Strength, Weight], ...] = (
     ("moderate", Weight(moderate=2, classes=2, bits=25, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=6, strong=2, bits=200, best=50, consistency=0.5)),
     ("moderate", Weight(formed=3, bits=60, consistency=0.5)),
-    ("moderate", Weight(linked=10, both=0.02, consistency=0.5)),
+    ("moderate", Weight(linked=10, both=0.01, consistency=0.5)),
     ("moderate", Weight(moderate=3, linked=5, bits=60, both=0.02, consistency=0.5)),
     ("moderate", Weight(moderate=4, bits=80, both=0.15, consistency=0.5)),
     ("weak", Weight(findings=1)),
