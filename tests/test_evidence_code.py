@@ -139,6 +139,8 @@ def test_what_an_upstream_holds_as_well_is_set_apart(tmp_path: Path) -> None:
     found = compared(tmp_path, ORIGINAL, renamed(ORIGINAL), upstream=shared)
     assert any("upstream" in name for name in finding(found, "spectrum").explained_by)
     assert not any("upstream" in name for name in finding(found, "grid_of").explained_by)
+    alone = compared(tmp_path / "alone", ORIGINAL, renamed(ORIGINAL))
+    assert 0 < found.extent_a.share < alone.extent_a.share  # the share is that of what nothing explains
 
 
 def test_unrelated_code_has_no_finding(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of one side was looked at: units, lines of code, share of its bits that findings cover."""
+    """How much of one side was looked at: units, lines of code; and what share of its bits those findings cover
+    which nothing explains.
+    """
 
     units: int = 0
     lines: int = 0
