@@ -110,8 +110,8 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of one side was looked at: units, lines of code; and what share of its bits those findings cover
-    which nothing explains.
+    """How much of one side was looked at: units, lines of code; and the share of its bits that those findings
+    cover which nothing explains.
     """
 
     units: int = 0

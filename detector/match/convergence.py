@@ -214,7 +214,7 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
 def worked_over(share: float, names: Sequence[tuple[str, str]]) -> bool:
     """Whether one program is the other in other words, which somebody may have given other numbers as well.
 
-    `share` is what both sides have in common of the one that has less, `names` are those of matched functions.
+    `share` is what both sides have in common of the one that has less, `names` those of matched functions.
     """
     return len(names) >= _FEW and share >= (HALF if retitled(names) else MOST)
 
