@@ -63,7 +63,8 @@ def test_who_names_things_alike_also_words_messages_alike() -> None:
     alike = [finding(number, "weak", 40, details={"convergent": True}) for number in range(9)]
     apart = [finding(number, "moderate", 40) for number in range(20, 23)]
     texts = finding(50, "moderate", 90, kind="leftovers")
-    assert verdict([*alike, *apart, texts], share=1.0) == "weak"
+    options = finding(60, "moderate", 60, kind="config")
+    assert verdict([*alike, *apart, texts, options], share=1.0) == "weak"
     mine = [finding(number, "weak", 40, details={"convergent": False}) for number in range(9)]
     evidence = {"code": Evidence(extent_a=Extent(10, 100, 0.5), extent_b=Extent(10, 100, 0.5))}
     assert judge([*mine, *apart, texts], (), evidence, ()).verdict == "moderate"

@@ -32,7 +32,7 @@ FEWER = 0.3
 PORTED = 2 / 3
 """share of them that must agree over both repositories where these use different frameworks: no text can be
 kept then, so that its absence says nothing"""
-REPLACED = 2 / 3
+REPLACED = 0.75
 """share of the places of names in one match that somebody replaced, wherever it stands"""
 PLACES = 16
 """places of names from which a match is judged by these alone"""

@@ -23,6 +23,9 @@ WHOLE_MODEL = ("weights", "behaviour")
 DERIVED = ("history", "agreement")
 """classes that look again at what others found, and so are no further kind of evidence"""
 
+CHOSEN = ("leftovers", "config")
+"""classes that look at what an author chooses as freely as names: words, numbers, options, their defaults"""
+
 _NEAR = 5
 """bits of a link that is worth telling"""
 
@@ -150,10 +153,10 @@ def _heavy(telling: Sequence[Finding]) -> list[Finding]:
 
 
 def _telling(alone: Sequence[Finding]) -> list[Finding]:
-    """All findings but leftovers, of moderate strength at most, where these prove little.
+    """All findings but those of `CHOSEN` classes, of moderate strength at most, where these prove little.
 
-    Where most code findings are such as two hands come to by themselves, these also word messages alike; and
-    where most names agree, they also choose the same numbers.
+    Where most code findings are such as two hands come to by themselves, these also word messages and name
+    options alike; and where most names agree, they also choose the same numbers.
     """
     code = [finding for finding in alone if finding.kind == "code"]
     kept, replaced = (_places(code, key) for key in ("names_kept", "names_replaced"))
@@ -161,7 +164,7 @@ def _telling(alone: Sequence[Finding]) -> list[Finding]:
     return [
         finding
         for finding in alone
-        if not (finding.kind == "leftovers" and scale_step(finding.strength) <= scale_step("moderate"))
+        if not (finding.kind in CHOSEN and scale_step(finding.strength) <= scale_step("moderate"))
         or not (alike or (named_alike and LINKED in finding.details))
     ]
 
