@@ -82,7 +82,8 @@ def shared(share: float, kept: int, replaced: int, **details: Json) -> set[Stren
         (0.5, 4, 16, "weak"),
         (0.7, 10, 10, "strong"),  # more in common than two hands have
         (0.7, 20, 0, "strong"),
-        (0.7, 3, 4, "weak"),  # too few to say so
+        (0.7, 3, 4, "weak"),  # too few functions to say so
+        (0.7, 6, 6, "weak"),  # too little code
     ],
 )
 def test_who_works_a_whole_program_over_may_change_its_numbers_and_keep_its_names(

@@ -49,10 +49,11 @@ def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
 
 def _worked_over(code: Evidence) -> bool:
     """Whether one side is the other's work in other words, by what nothing explains."""
-    own = (finding for finding in code.findings if not finding.explained_by)
+    own = [finding for finding in code.findings if not finding.explained_by]
     places = ((a.name, b.name) for finding in own for a, b in zip(finding.a, finding.b, strict=False))
     names = [(a.rpartition(".")[2], b.rpartition(".")[2]) for a, b in places]
-    return worked_over(min(code.extent_a.share, code.extent_b.share), names)
+    share, bits = min(code.extent_a.share, code.extent_b.share), sum(finding.bits for finding in own)
+    return worked_over(share, bits, names)
 
 
 def _taken(finding: Finding) -> Finding:

@@ -56,6 +56,8 @@ HALF = 0.42
 """share of both sides that two hands who name their functions differently do not have in common"""
 MOST = 0.65
 """share of both sides that no two hands have in common"""
+AMPLE = 500.0
+"""bits in common from which a program is not small: some 200 lines"""
 _TITLES = 0.1
 """share of functions that keep their name, below which somebody gave them others"""
 _FEW = 8
@@ -211,12 +213,13 @@ def retitled(names: Iterable[tuple[str, str]]) -> bool:
     return len(free) >= _FEW and sum(a == b for a, b in free) < _TITLES * len(free)
 
 
-def worked_over(share: float, names: Sequence[tuple[str, str]]) -> bool:
+def worked_over(share: float, bits: float, names: Sequence[tuple[str, str]]) -> bool:
     """Whether one program is the other in other words, which somebody may have given other numbers as well.
 
-    `share` is what both sides have in common of the one that has less, `names` those of matched functions.
+    `share` is what both sides have in common of the one that has less, `bits` how much that is, and `names`
+    are those of matched functions. Two hands may well agree in most of a small program.
     """
-    return len(names) >= _FEW and share >= (HALF if retitled(names) else MOST)
+    return len(names) >= _FEW and bits >= AMPLE and share >= (HALF if retitled(names) else MOST)
 
 
 def is_port(a: frozenset[str], b: frozenset[str]) -> bool:
