@@ -120,3 +120,10 @@ def test_two_hands_of_different_habits_are_weak_and_a_renamed_copy_is_not() -> N
     assert any("choose other numbers" in line for line in honest.summary.rests_on)
     assert copy.summary.verdict == "very strong"
     assert not any(finding.details.get(APART) for finding in copy.findings)
+
+
+def test_a_copy_that_a_lazy_hand_reworked_is_found_and_the_report_says_why_it_counts() -> None:
+    one, two = (str(HONEST / "tabular_transformer" / name) for name in ("hand_one", "laundered_5_reworked"))
+    report = detector.compare(one, two, Options(history=False, only=("code", "leftovers")))
+    assert report.summary.verdict in ("strong", "very strong")
+    assert any("more in common than two hands" in line for line in report.summary.rests_on)

@@ -23,6 +23,8 @@ FORM = "form_kept"
 """the detail of a code finding between files whose statements read the same but for names"""
 APART = "numbers_apart"
 """the detail of a code finding that is graded weak since the numbers speak against a copy"""
+WORKED_OVER = "worked_over"
+"""the detail of a code finding that looks like two hands' work, between sides that have too much in common"""
 LINKED = "link_bits"
 """log2 of how much likelier a copy is than another hand to leave the numbers of both sides"""
 
@@ -36,9 +38,12 @@ def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
         return dict(evidence)
     links = [found.link for found in evidence.values() if found.link is not None]
     code = evidence["code"]
-    taken, apart = _share_a_model(evidence) or _worked_over(code), chose_apart(links)
-    findings = tuple(_taken(finding) if taken else _by_two_hands(finding, apart) for finding in code.findings)
-    return {**evidence, "code": replace(code, findings=findings)}
+    findings = [_by_two_hands(finding, chose_apart(links)) for finding in code.findings]
+    if _share_a_model(evidence):
+        findings = [_taken(finding) for finding in code.findings]
+    elif _worked_over(code):
+        findings = [_marked(*pair) for pair in zip(code.findings, findings, strict=True)]
+    return {**evidence, "code": replace(code, findings=tuple(findings))}
 
 
 def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
@@ -61,6 +66,13 @@ def _taken(finding: Finding) -> Finding:
     if not finding.details.get(CONVERGENT):
         return finding
     return replace(finding, details={**finding.details, CONVERGENT: False})
+
+
+def _marked(finding: Finding, by_two: Finding) -> Finding:
+    """The finding as it was, marked if it would pass for two hands' work by itself."""
+    if finding == by_two:
+        return finding
+    return replace(finding, details={**finding.details, CONVERGENT: False, WORKED_OVER: True})
 
 
 def _by_two_hands(finding: Finding, apart: bool) -> Finding:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.evidence.finding import Evidence, Finding, Rename, Span, Strength
-from detector.evidence.grading import APART, CONVERGENT, FORM, LINKED
+from detector.evidence.grading import APART, CONVERGENT, FORM, LINKED, WORKED_OVER
 from detector.report import wording
 from detector.report.model import Summary
 from detector.report.wording import STRENGTHS, scale_step
@@ -271,6 +271,11 @@ def _rests_on(
         yield (
             f"{_findings(apart)} in another text, between sides that choose other numbers, as where two "
             "hands write the same: however much they hold, they are weak"
+        )
+    if over := sum(finding.details.get(WORKED_OVER) is True for finding in alone):
+        yield (
+            f"{_findings(over)} that would pass for another hand's work, between sides that have more in "
+            "common than two hands at one page: they count"
         )
     kinds = sorted(map(wording.kind_label, _kinds(_heavy(_telling(alone)))))
     if len(kinds) > 1:
