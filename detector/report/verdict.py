@@ -68,12 +68,12 @@ class Weight:
 
 
 WAYS: tuple[tuple[Strength, Weight], ...] = (
-    ("very strong", Weight(strong=10, bits=800, best=60, share=0.20, consistency=0.5)),
-    ("very strong", Weight(strong=4, classes=4, bits=300, share=0.20, consistency=0.5)),
-    ("strong", Weight(moderate=6, strong=4, bits=250, best=60, share=0.10, consistency=0.5)),
+    ("very strong", Weight(strong=10, bits=800, best=60, share=0.15, consistency=0.5)),
+    ("very strong", Weight(strong=4, classes=4, bits=300, share=0.15, consistency=0.5)),
+    ("strong", Weight(moderate=6, strong=4, bits=250, best=60, share=0.08, consistency=0.5)),
     ("strong", Weight(moderate=10, strong=1, bits=300, both=0.30, consistency=0.5)),
-    ("strong", Weight(moderate=10, strong=5, bits=400, share=0.10, consistency=0.5)),
-    ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.10, consistency=0.5)),
+    ("strong", Weight(moderate=10, strong=5, bits=400, share=0.08, consistency=0.5)),
+    ("strong", Weight(strong=2, classes=2, bits=150, best=60, share=0.08, consistency=0.5)),
     ("strong", Weight(strong=3, classes=3, bits=100, consistency=0.5)),
     ("strong", Weight(whole=1)),
     ("moderate", Weight(strong=1, bits=90, best=60)),
