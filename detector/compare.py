@@ -11,17 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detector.errors import UncribError
-from detector.evidence.finding import Evidence
 from detector.evidence.registry import BESIDE, INDEPENDENT, Context, chosen, finder
 from detector.options import Options
 from detector.phase import phase
-from detector.report.model import Report
 from detector.snapshot import open_snapshot
 from detector.snapshot.model import KEPT_BLOB, File, Notice, Snapshot
 from detector.snapshot.readable import is_code, is_readable
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from detector.evidence.finding import Evidence
+    from detector.report.model import Report
 
 Progress = Callable[[str, int, int], None]
 """called with phase, done, total; total 0 means unknown. It may come from several threads."""
@@ -164,5 +165,7 @@ def _found(name: str, a: Snapshot, b: Snapshot, context: Context) -> Evidence:
 
 
 def _stopped(name: str, reason: str) -> Evidence:
+    from detector.evidence.finding import Evidence  # noqa: PLC0415  loaded while the sources open
+
     message = f"the evidence class stopped on an error, its findings are missing ({reason})"
     return Evidence(notices=(Notice(message, name),), stopped=True)

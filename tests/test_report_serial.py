@@ -157,5 +157,5 @@ def test_each_finding_stands_on_a_line_of_its_own() -> None:
     report = typical()
     lines = to_json(report).splitlines()
     for finding in report.findings:
-        assert sum(f'"id": "{finding.id}"' in line for line in lines) == 1
-        assert json.loads(next(line for line in lines if f'"id": "{finding.id}"' in line).rstrip(","))
+        assert sum(f'"id":"{finding.id}"' in line for line in lines) == 1
+        assert json.loads(next(line for line in lines if f'"id":"{finding.id}"' in line).rstrip(","))

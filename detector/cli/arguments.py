@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from detector.errors import UncribError
-from detector.evidence.finding import Strength
 from detector.report.wording import scale_step
 from detector.settings import FAIL_ON, Settings, load, options_from
 from detector.snapshot.model import Limits
+
+if TYPE_CHECKING:
+    from detector.evidence.finding import Strength
 
 SOURCE = "git URL, owner/name (GitHub), hf:org/name, pypi:name==version or a folder; @REVISION may follow"
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import detector
 from detector.cli import arguments, outputs, voice
 from detector.errors import UncribError
-from detector.report.model import Report
 from detector.snapshot import Snapshot, open_snapshot
+
+if TYPE_CHECKING:
+    from detector.report.model import Report
 
 Own = Annotated[str, typer.Argument(metavar="SOURCE", help=f"Your repository: {arguments.SOURCE}.")]
 Against = Annotated[

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detector.errors import UncribError
 from detector.phase import phase
-from detector.report.model import Report
+
+if TYPE_CHECKING:
+    from detector.report.model import Report
 
 Html = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as one HTML file.")]
 Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report as JSON; - for stdout.")]

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
 
 from detector.errors import UncribError
-from detector.evidence.finding import Evidence
 from detector.options import Options
-from detector.snapshot.model import Snapshot
+
+if TYPE_CHECKING:
+    from detector.evidence.finding import Evidence
+    from detector.snapshot.model import Snapshot
 
 CLASSES: tuple[str, ...] = (
     "identical",
@@ -55,7 +58,7 @@ class Context:
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None
 
 
-Find = Callable[[Snapshot, Snapshot, Context], Evidence]
+Find: TypeAlias = "Callable[[Snapshot, Snapshot, Context], Evidence]"
 
 
 def chosen(options: Options) -> tuple[str, ...]:
@@ -71,6 +74,12 @@ def chosen(options: Options) -> tuple[str, ...]:
 def finder(name: str, options: Options) -> Find:
     """The function of a class; its module is loaded here, where it is about to run."""
     if name in NEEDED and not NEEDED[name](options):
-        return lambda a, b, context: Evidence()
+        return _nothing
     find: Find = import_module(f"detector.evidence.{name}").find
     return find
+
+
+def _nothing(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
+    from detector.evidence.finding import Evidence  # noqa: PLC0415  loaded while the sources open
+
+    return Evidence()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -48,16 +48,17 @@ class Helper:
     body: Node
 
 
-Helpers: TypeAlias = Mapping[str, Helper]
+Helpers: TypeAlias = "Callable[[str], Helper | None]"
+"""the helper of a name"""
 Rewrite: TypeAlias = "Callable[[Calls, Arguments], Term | None]"
 
 
 class Calls(Operations):
     """Calls, by what is called."""
 
-    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:
+    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helper_of: Helpers) -> None:
         super().__init__(scope, module, own_names)
-        self.helpers = helpers
+        self.helper_of = helper_of
         self.inlined = 0
 
     def call(self, node: Node) -> Term:
@@ -99,7 +100,7 @@ class Calls(Operations):
         if fact is not None and fact[0] == "own":
             return self.own_call(name, VARIABLE, self.arguments(given))
         if name in self.renamable:
-            helper = self.helpers.get(name)
+            helper = self.helper_of(name)
             bound = helper is not None and bool(helper.scope.receiver)
             return self.own_call(name, VARIABLE, self.arguments(given, *(() if bound else (base,))))
         return self.outside(f".{name}", self.arguments(given, base))
@@ -123,7 +124,7 @@ class Calls(Operations):
 
     def own_call(self, name: str, callee: Term, given: Arguments) -> Term:
         """A call of the repository's own: names, order and keywords are the copier's to choose."""
-        helper = self.helpers.get(name)
+        helper = self.helper_of(name)
         if helper is not None and self.inlined < _DEPTH_OF_INLINING:
             result = self.inline(helper, given)
             if result is not None:

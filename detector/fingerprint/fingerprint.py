@@ -9,7 +9,6 @@ A repository's files are declared first, as what one file defines is own in all 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.fingerprint.api import api
 from detector.fingerprint.binding import Bindings, Scope, bindings, parameters_of
-from detector.fingerprint.call import Helper
+from detector.fingerprint.call import Helper, Helpers
 from detector.fingerprint.module import Module, Roots, module
 from detector.fingerprint.piece import Pieces
 from detector.fingerprint.statement import Statements
@@ -100,11 +99,11 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a repository defines: own names, import roots, and helpers by unambiguous name."""
+    """What a repository defines: own names, import roots, and the helper of each unambiguous name."""
 
     own: frozenset[str]
     roots: Roots
-    helpers: Mapping[str, Helper]
+    helper_of: Helpers
 
 
 def declare(source: Source, blob: str = "", seconds: float = 5.0) -> Declared | None:
@@ -113,28 +112,14 @@ def declare(source: Source, blob: str = "", seconds: float = 5.0) -> Declared | 
     return Declared(syntax, bindings(syntax), blob) if syntax else None
 
 
-def helpers_of(declared: Iterable[Declared], roots: Roots) -> dict[str, Helper]:
-    """Helpers by name; a name with two different bodies is no helper."""
-    helpers: dict[str, Helper] = {}
-    bodies: dict[str, str] = {}
-    for file in declared:
-        values: Module | None = None
-        for scope in file.found.scopes:
-            if scope.kind != "function_definition" or scope.name in api().hooks:
-                continue
+def helper(name: str, snippet: Declared, roots: Roots) -> Helper | None:
+    """The function of this name in its snippet; None where it does more than return one expression."""
+    for scope in snippet.found.scopes:
+        if scope.kind == "function_definition" and scope.name == name:
             body = _returned(scope)
-            if body is None:
-                bodies[scope.name] = ""
-                continue
-            written = text(scope.node)
-            if bodies.setdefault(scope.name, written) == written:
-                values = values or module(file.syntax.source, file.found, roots)
-                helpers[scope.name] = Helper(scope, values, parameters_of(scope), body)
-    return {
-        name: helper
-        for name, helper in helpers.items()
-        if bodies[name] and bodies[name] == text(helper.scope.node)
-    }
+            values = module(snippet.syntax.source, snippet.found, roots)
+            return None if body is None else Helper(scope, values, parameters_of(scope), body)
+    return None
 
 
 def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
@@ -143,7 +128,7 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
     names = module(source, file.found, world.roots)
     top = file.found.scopes[0]
     units: list[Fingerprint] = []
-    walk = Pieces(top, names, world.own, world.helpers, file.found.pieces)
+    walk = Pieces(top, names, world.own, world.helper_of, file.found.pieces)
     walk.block(top.node)
     units.append(
         _finished(walk, Unit(source.path, _stem(source.path), "module", 1, _last_line(top), file.blob))
@@ -160,7 +145,7 @@ def fingerprints(file: Declared, world: World) -> list[Fingerprint]:
 
 
 def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> Fingerprint:
-    walk = Pieces(scope, names, world.own, world.helpers, file.found.pieces)
+    walk = Pieces(scope, names, world.own, world.helper_of, file.found.pieces)
     node = scope.node
     walk.begin(node)
     body = node.child_by_field_name("body")

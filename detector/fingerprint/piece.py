@@ -31,10 +31,10 @@ class Pieces(Statements):
         scope: Scope,
         module: Module,
         own_names: frozenset[str],
-        helpers: Helpers,
+        helper_of: Helpers,
         pieces: Mapping[str, Scope],
     ) -> None:
-        super().__init__(scope, module, own_names, helpers)
+        super().__init__(scope, module, own_names, helper_of)
         self.pieces = pieces if scope.kind == "function_definition" else {}
         self.within: list[Scope] = [scope]
 

@@ -35,8 +35,8 @@ _COMPOUND = {
 class Statements(Containers):
     """All statements of one unit."""
 
-    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helpers: Helpers) -> None:
-        super().__init__(scope, module, own_names, helpers)
+    def __init__(self, scope: Scope, module: Module, own_names: frozenset[str], helper_of: Helpers) -> None:
+        super().__init__(scope, module, own_names, helper_of)
         self.statement = roles(type(self))[1]  # type: ignore[arg-type]  # classes are hashable
         self.skipped = 0
 

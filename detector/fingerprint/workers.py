@@ -12,10 +12,12 @@ import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from detector.child import child
 from detector.fingerprint.api import api
+from detector.fingerprint.call import Helper
 from detector.fingerprint.fingerprint import (
     Declared,
     Fingerprint,
@@ -23,7 +25,7 @@ from detector.fingerprint.fingerprint import (
     World,
     declare,
     fingerprints,
-    helpers_of,
+    helper,
 )
 from detector.fingerprint.module import Roots
 from detector.snapshot.model import Limits, Notice
@@ -178,12 +180,17 @@ def _merged(definitions: Sequence[Definitions], roots: Mapping[int, Roots]) -> W
 
 
 def _world(own: frozenset[str], roots: Roots, snippets: dict[str, tuple[str, str]], limits: Limits) -> World:
-    helpers = {}
-    for name, (path, snippet) in snippets.items():
+    """What files are walked with; a helper is read when it is first called, as most are by few files."""
+
+    @cache
+    def helper_of(name: str) -> Helper | None:
+        if name not in snippets:
+            return None
+        path, snippet = snippets[name]
         file = declare(read_source(path.removesuffix(".ipynb"), snippet.encode()), "", limits.parse_seconds)
-        if file is not None:
-            helpers.update({n: helper for n, helper in helpers_of([file], roots).items() if n == name})
-    return World(own, roots, helpers)
+        return helper(name, file, roots) if file is not None else None
+
+    return World(own, roots, helper_of)
 
 
 def _roots(shards: Sequence[Sequence[Job]]) -> dict[int, Roots]:

@@ -23,7 +23,7 @@ from detector.evidence.finding import (
 from detector.evidence.grading import graded
 from detector.options import Options
 from detector.report.excerpts import shown
-from detector.report.model import Class, Report, Side, Tool
+from detector.report.model import LARGEST, Class, Report, Side, Tool
 from detector.report.verdict import counts, judge
 from detector.report.wording import scale_step
 from detector.snapshot.model import Notice, Snapshot
@@ -108,7 +108,7 @@ def _identified(findings: Iterable[Finding]) -> list[Finding]:
             replace(
                 _in_floats(finding),
                 id=f"{digest}{number}",
-                e_value=None if finding.e_value is None else float(finding.e_value),
+                e_value=None if finding.e_value is None else min(float(finding.e_value), LARGEST),
                 lines=tuple(map(_in_floats, finding.lines)),
                 reasons=tuple(map(_in_floats, finding.reasons)),
             )
@@ -117,8 +117,10 @@ def _identified(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _in_floats(weighed: Weighed) -> Weighed:
-    """Whole numbers of bits as floats, so that a report read back from JSON equals the one written."""
-    return weighed if type(weighed.bits) is float else replace(weighed, bits=float(weighed.bits))
+    """Whole and endless numbers of bits as floats that JSON knows, so that a report reads back as written."""
+    if type(weighed.bits) is float and weighed.bits <= LARGEST:
+        return weighed
+    return replace(weighed, bits=min(float(weighed.bits), LARGEST))
 
 
 def _digest(finding: Finding) -> str:

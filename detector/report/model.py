@@ -13,6 +13,8 @@ from detector.evidence.finding import Event, Finding, Graph, Json, Rename, Stren
 from detector.snapshot.model import Notice
 
 SCHEMA = "https://uncrib.dev/schema/report-1.json"
+LARGEST = 1e12
+"""the largest weight in a report: JSON has no infinity, and what is larger says nothing more"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from detector.evidence.finding import Finding, Span, Strength
-from detector.report.model import Report, Side
+if TYPE_CHECKING:
+    from detector.evidence.finding import Finding, Span, Strength
+    from detector.report.model import Report, Side
 
 STRENGTHS: tuple[Strength, ...] = ("none", "weak", "moderate", "strong", "very strong")
 KINDS: dict[str, tuple[str, str]] = {

@@ -5,7 +5,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 SUFFIXES = (".py", ".pyw", ".pyi", ".ipynb")
 """file names that hold Python code"""
@@ -13,8 +17,6 @@ SUFFIXES = (".py", ".pyw", ".pyi", ".ipynb")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _MAGIC = re.compile(r"\s*(%{1,2}[A-Za-z]|!(?!=)|\?|[\w.*]+\?{1,2}\s*$)")
 """a magic, a shell line or a question; not an operator at the start of a continued line"""
-_IMAGE = re.compile(rb'"image/[a-z+.-]{1,40}"\s*:\s*"')
-"""an image's key in the outputs of a notebook's cell, up to where its value begins"""
 _CELL_MAGIC_OF_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun", "%%python", "%%python3")
 
 
@@ -31,6 +33,22 @@ class Source:
     cells: tuple[tuple[int, int], ...] = ()
     """(line of the cell's heading, number of the cell in the notebook)"""
     notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What is read of a cell: its outputs, most of a notebook's bytes, are passed over."""
+
+    cell_type: Any = None
+    source: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Notebook:
+    cells: list[_Cell]
+
+
+_NOTEBOOK = msgspec.json.Decoder(_Notebook)
 
 
 def read_source(path: str, content: bytes) -> Source:
@@ -78,42 +96,41 @@ def _plain_lines(text: str) -> str:
 
 
 def _notebook(path: str, content: bytes) -> Source:
-    try:
-        cells = json.loads(_without_images(content).decode("utf-8-sig", "replace"))["cells"]
-        sources = [
-            (number, cell["source"])
-            for number, cell in enumerate(cells, 1)
-            if cell.get("cell_type") == "code"
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Source(path, b"", notice="is not a notebook that can be read (version 4 JSON is)")
     lines: list[str] = []
     starts: list[tuple[int, int]] = []
-    for number, source in sources:
-        text = (
-            source if isinstance(source, str) else "".join(part for part in source if isinstance(part, str))
-        )
-        starts.append((len(lines) + 1, number))
-        lines += [f"# In [{number}]", *_without_magics(_plain_lines(text).split("\n"))]
+    try:
+        for number, text in _code(_cells(content)):
+            starts.append((len(lines) + 1, number))
+            lines += [f"# In [{number}]", *_without_magics(_plain_lines(text).split("\n"))]
+    except (ValueError, RecursionError):
+        return Source(path, b"", notice="is not a notebook that can be read (version 4 JSON is)")
     return Source(path, "\n".join(lines).encode(), tuple(starts))
 
 
-def _without_images(content: bytes) -> bytes:
-    """Empty the images in a notebook's outputs: they are most of its bytes and none of its code.
+def _cells(content: bytes) -> Sequence[_Cell]:
+    """The cells of a notebook. Raises ValueError or RecursionError where there are none."""
+    try:
+        return _NOTEBOOK.decode(content).cells
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # a byte-order mark, NaN, broken UTF-8: what Python's own reader takes
+        text = content.decode("utf-8-sig", "replace")
+    try:
+        return msgspec.convert(json.loads(text), _Notebook).cells
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
 
-    Within a string of JSON a quote is escaped, so one before a colon ends a key, and only that key's value is
-    cut. A value with an escaped quote is no image in base64 and stays. Every byte is looked at once.
-    """
-    kept: list[bytes] = []
-    start = at = 0
-    while (at := content.find(b'"image/', at)) >= 0:
-        opening = _IMAGE.match(content, at)
-        at += 1
-        end = content.find(b'"', opening.end()) if opening else -1
-        if opening and end >= 0 and content[end - 1 : end] != b"\\":
-            kept.append(content[start : opening.end()])
-            start = at = end
-    return b"".join((*kept, content[start:]))
+
+def _code(cells: Sequence[_Cell]) -> Iterator[tuple[int, str]]:
+    """Number and text of each cell of code; parts that are no text are left out."""
+    for number, cell in enumerate(cells, 1):
+        if cell.cell_type != "code":
+            continue
+        if isinstance(cell.source, str):
+            yield number, cell.source
+        elif isinstance(cell.source, list):
+            yield number, "".join(part for part in cell.source if isinstance(part, str))
+        else:
+            raise ValueError("a cell without source")
 
 
 def _without_magics(lines: list[str]) -> list[str]:
