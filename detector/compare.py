@@ -31,7 +31,7 @@ _SMALL = 200_000
 """bytes of both sides below which a second process costs more than it saves"""
 _LARGEST_TEXT = 2**19
 """bytes of a file besides code that is read while the other source opens"""
-_GIVE_WAY = 10
+_GIVE_WAY = 19
 """steps of niceness: what the classes beside code leave it the processors by"""
 _log = logging.getLogger(__name__)
 

@@ -190,6 +190,13 @@ class TestHostileArchives:
         assert "2 members with paths out of the archive were left out" in said(snapshot)
         assert not list(tmp_path.rglob("evil.py"))
 
+    def test_a_name_that_is_no_utf8_is_shown_by_its_bytes(self, index: Index) -> None:
+        index.add(
+            "made-1.0.tar.gz", sdist({"made-1.0/caf\udce9.py": b"x = 1\n", "made-1.0/b.py": b"y = 1\n"})
+        )
+        snapshot = open_snapshot("pypi:made==1.0")
+        assert contents(snapshot) == {"b.py": b"y = 1\n", "caf\\xe9.py": b"x = 1\n"}
+
     def test_links_are_left_out(self, index: Index) -> None:
         links = {"demo-1.0/passwd.py": "/etc/passwd", "demo-1.0/up": "../.."}
         index.add("demo-1.0.tar.gz", sdist({"demo-1.0/a.py": b"1"}, links))

@@ -14,6 +14,7 @@ import json
 import keyword
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from detector.evidence.finding import Json
@@ -91,7 +92,7 @@ def lexemes(text: str) -> Lexemes:
     end = 0
     for found in _QUOTED.finditer(text):
         before = text[end : found.start()]
-        prefix = _PREFIX.search(before[-3:])
+        prefix = _PREFIX.search(before[-3:]) if before[-1:].isalpha() else None
         between = before[: len(before) - len(prefix.group())] if prefix else before
         quotation = _quotation(text, found, prefix.group().lower() if prefix else "")
         if run and (quotation.kind != run[0].kind or between.strip("\\ \t\r\n")):
@@ -136,9 +137,9 @@ def entries(tree: Json) -> tuple[Entry, ...]:
 
 def _is_leaf(value: Json) -> bool:
     """Whether it is a plain value or a list of such."""
-    if isinstance(value, list):
-        return not any(map(_NESTED.__contains__, map(type, value)))
-    return not isinstance(value, dict)
+    if type(value) is list:
+        return _NESTED.isdisjoint(map(type, value))
+    return type(value) is not dict
 
 
 def _below(path: str, key: str, value: Json, depth: int) -> list[_Node]:
@@ -153,10 +154,21 @@ def _below(path: str, key: str, value: Json, depth: int) -> list[_Node]:
 
 def canonical(value: Json) -> str:
     """A value as text that is equal where the values are: 1e-05 and 0.00001, 1.0 and 1."""
+    if type(value) is int:
+        return repr(value)  # as the encoder writes it, at a tenth of the time
+    if type(value) is str:
+        return _quoted(value)
     plain = [_plain(item) for item in value] if isinstance(value, list) else _plain(value)
-    if type(plain) is int:
-        return repr(plain)  # as the encoder writes it, at a tenth of the time
-    text = _ENCODER.encode(plain)
+    return _whole(_ENCODER.encode(plain))
+
+
+@lru_cache(maxsize=4096)  # the same few words fill most files
+def _quoted(text: str) -> str:
+    return _whole(_ENCODER.encode(text))
+
+
+def _whole(text: str) -> str:
+    """Without halves of surrogate pairs."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -170,7 +182,8 @@ def _joined(run: list[Quotation]) -> Quotation:
     kind, text, offset = run[0]
     if len(run) > 1:
         text = (" " if kind == "prose" else "").join([part.text for part in run])
-    return Quotation(kind, " ".join(text.split()), offset)
+    folded = " ".join(text.split())
+    return run[0] if folded == run[0].text else Quotation(kind, folded, offset)
 
 
 def _quotation(text: str, found: re.Match[str], prefix: str) -> Quotation:

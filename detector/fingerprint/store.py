@@ -7,7 +7,6 @@ nothing in it is executed when it is read. What cannot be kept, or was damaged, 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -19,15 +18,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import UncribError
-from detector.fingerprint.fingerprint import Fingerprint, Prints
+from detector.fingerprint.fingerprint import Prints
+from detector.fingerprint.packing import Arrays, packed, unpacked
 from detector.resources import code_digest
 from detector.snapshot.cache import cache_folder
 from detector.snapshot.model import File, Limits, Notice
-from detector.unit.unit import Unit
 
 FINGERPRINT_CODE = ("unit", "fingerprint", "grammars/python")
 """places of the code and data that decide what a fingerprint is"""
@@ -36,8 +36,10 @@ FEWEST_BYTES = 200_000
 """of code, below which computing is as quick as reading what was kept"""
 MOST_BYTES = 2 * 2**30
 """of all that is kept: the files that were not used for longest go first"""
-_ROWS = ("places", "statements", "nodes")
-_UNUSABLE = (UncribError, OSError, EOFError, ValueError, LookupError, TypeError, zipfile.BadZipFile)
+_UNUSABLE = (
+    UncribError, OSError, EOFError, ValueError, LookupError, TypeError,
+    zipfile.BadZipFile, msgspec.MsgspecError,
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ def kept(name: str) -> Prints | None:
         if not path.exists():
             return None
         with np.load(path, allow_pickle=False) as arrays:
-            found = _unpacked({key: arrays[key] for key in arrays.files})
+            found = _prints({key: arrays[key] for key in arrays.files})
         os.utime(path)
     except _UNUSABLE as error:
         _log.info("kept fingerprints cannot be used: %s", error)
@@ -72,7 +74,7 @@ def keep(name: str, prints: Prints) -> None:
         partial = folder / f"{name}.{os.getpid()}.partial"
         try:
             with partial.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **_packed(prints))
+                np.savez(stream, allow_pickle=False, **_arrays(prints))
             partial.replace(folder / f"{name}.npz")
         finally:
             partial.unlink(missing_ok=True)
@@ -93,50 +95,17 @@ def _build(library: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _packed(prints: Prints) -> dict[str, NDArray[Any]]:
-    """The arrays of all units one after the other, where each ends, and the rest as JSON."""
-    units = prints.fingerprints
-    rest = {
-        "units": [_row(each) for each in units],
-        "notices": [(notice.message, notice.where) for notice in prints.notices],
-        "lines": prints.lines,
-        "files": prints.files,
-    }
-    arrays = {key: np.concatenate([getattr(each, key) for each in units]) for key in ("terms", *_ROWS)}
-    ends = np.cumsum([[len(getattr(each, key)) for key in _ROWS] for each in units], axis=0)
-    return {**arrays, "ends": ends, "rest": np.frombuffer(json.dumps(rest).encode(), np.uint8)}
+def _arrays(prints: Prints) -> dict[str, NDArray[Any]]:
+    notices = [(notice.message, notice.where) for notice in prints.notices]
+    about = msgspec.json.encode((notices, prints.lines, prints.files))
+    return {**packed(prints.fingerprints), "about": np.frombuffer(about, np.uint8)}
 
 
-def _row(each: Fingerprint) -> list[Any]:
-    unit = each.unit
-    place = (unit.path, unit.name, unit.kind, unit.start_line, unit.end_line, unit.blob, unit.parameters)
-    return [place, each.names, each.calls, each.bases, each.skipped]
-
-
-def _unpacked(arrays: dict[str, NDArray[Any]]) -> Prints:
-    """The inverse of `_packed`."""
-    rest = json.loads(arrays["rest"].tobytes())
-    units = []
-    starts = [0] * len(_ROWS)
-    for row, ends in zip(rest["units"], arrays["ends"].tolist(), strict=True):
-        (path, unit, kind, first, last, blob, parameters), names, calls, bases, skipped = row
-        rows, statements, nodes = (slice(*span) for span in zip(starts, ends, strict=True))
-        units.append(
-            Fingerprint(
-                Unit(path, unit, kind, first, last, blob, tuple(parameters)),
-                arrays["terms"][rows],
-                arrays["places"][rows],
-                arrays["statements"][statements],
-                tuple(names),
-                arrays["nodes"][nodes],
-                tuple(calls),
-                tuple(bases),
-                skipped,
-            )
-        )
-        starts = ends
-    notices = tuple(Notice(message, where) for message, where in rest["notices"])
-    return Prints(tuple(units), notices, rest["lines"], rest["files"])
+def _prints(arrays: Arrays) -> Prints:
+    """The inverse of `_arrays`."""
+    said, lines, files = msgspec.json.decode(arrays["about"].tobytes())
+    notices = tuple(Notice(message, where) for message, where in said)
+    return Prints(tuple(unpacked(arrays)), notices, lines, files)
 
 
 def _prune(folder: Path) -> None:

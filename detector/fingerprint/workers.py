@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 from detector.child import child
@@ -28,6 +29,7 @@ from detector.fingerprint.fingerprint import (
     helper,
 )
 from detector.fingerprint.module import Roots
+from detector.fingerprint.packing import packed, unpacked
 from detector.snapshot.model import Limits, Notice
 from detector.unit.source import read_source
 from detector.unit.tree import query
@@ -37,7 +39,7 @@ _SMALL = 200_000
 """bytes of code below which starting a process costs more than it saves"""
 _NOTEBOOK = 20_000
 """bytes of code in a notebook, at most"""
-_APART = 60_000
+_APART = 20_000
 """bytes of code that are walked in the time a process takes to start and to hand over what it found"""
 
 
@@ -227,7 +229,7 @@ def _run_apart(shards: list[list[Job]], limits: Limits) -> list[Result]:
             work.send(worlds)
         except StopIteration as end:
             results.append(end.value)
-        return [*results, *(pipe.recv() for pipe in pipes)]
+        return [*results, *map(_received, pipes)]
 
 
 def _serve(pipe: Any, shard: list[Job], limits: Limits) -> None:
@@ -236,8 +238,17 @@ def _serve(pipe: Any, shard: list[Job], limits: Limits) -> None:
     try:
         work.send(pipe.recv())
     except StopIteration as end:
-        pipe.send(end.value)
+        files, notices = end.value
+        units = [unit for *_, found in files for unit in found]
+        pipe.send(([(*about, len(found)) for *about, found in files], packed(units), notices))
     pipe.close()
+
+
+def _received(pipe: Any) -> Result:
+    """What another process sent: its files with the number of their units, all units, notices."""
+    files, arrays, notices = pipe.recv()
+    units = iter(unpacked(arrays))
+    return [(*about, list(islice(units, count))) for *about, count in files], notices
 
 
 def _gathered(results: Sequence[Result], sides: int) -> list[Prints]:

@@ -22,6 +22,7 @@ from detector.snapshot.bounds import listed
 from detector.snapshot.deadline import Deadline
 from detector.snapshot.folder import blob_id, stand_in_id
 from detector.snapshot.model import File, Limits, Notice
+from detector.snapshot.objects import text
 
 _CHUNK = 2**16
 _OVERHEAD = 2
@@ -108,7 +109,7 @@ def read_archive(
             Notice(f"{len(refused)} members with paths out of the archive were left out", archive.name)
         )
     prefix = _common_folder(found) if archive.suffix != ".whl" else ""
-    names = {name[len(prefix) :]: name for name in found}
+    names = {text(name[len(prefix) :].encode("utf-8", "surrogateescape")): name for name in found}
     files = [File(path, found[name].blob, found[name].size) for path, name in sorted(names.items())]
     return files, names, notices
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from detector.evidence.rare import is_rare
@@ -56,8 +56,10 @@ def _model_names(path: str, text: str) -> set[str]:
     return {part for name in found if isinstance(name, str) and len(name) < 100 for part in name.split("/")}
 
 
-def mentions(names: Iterable[str], words: Words, texts: Mapping[str, str]) -> tuple[Mention, ...]:
+def mentions(names: Collection[str], words: Words, texts: Mapping[str, str]) -> tuple[Mention, ...]:
     """The first place of the other side for each name, code before text, in any case and separators."""
+    if not names:
+        return ()
     lowered = {path: text[:_MOST_TEXT].lower() for path, text in (*words.texts.items(), *texts.items())}
     found = []
     for name in names:

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 SHINGLE = 4
 """words in a row"""
@@ -47,8 +48,8 @@ def _is_public(text: str) -> bool:
 
 
 def alike(a: Iterable[str], b: Iterable[str]) -> list[Alike]:
-    """Pairs of texts, each text at most once, equal ones first. Time is linear in the words of both sides."""
-    texts_a, texts_b = set(countable(a)), set(countable(b))
+    """Pairs of `countable` texts, each at most once, equal ones first. Time is linear in their words."""
+    texts_a, texts_b = set(a), set(b)
     exact = sorted(texts_a & texts_b)
     chosen = [Alike(text, text, 1.0, _bits(len(_shingles(text)))) for text in exact]
     shingles_a = {text: _shingles(text) for text in sorted(texts_a.difference(exact))}
@@ -77,11 +78,8 @@ def _partners(
     others: Mapping[str, frozenset[tuple[str, ...]]],
     holders: Mapping[tuple[str, ...], list[str]],
 ) -> list[Alike]:
-    common: Counter[str] = Counter()
-    for shingle in shingles:
-        found = holders.get(shingle, ())
-        if len(found) <= _MOST_HOLDERS:
-            common.update(found)
+    found = (holders.get(shingle, ()) for shingle in shingles)
+    common = Counter(chain.from_iterable(each for each in found if len(each) <= _MOST_HOLDERS))
     partners = []
     for other, count in common.items():
         share = count / min(len(shingles), len(others[other]))

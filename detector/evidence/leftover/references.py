@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -22,7 +21,6 @@ from detector.snapshot.model import Snapshot
 _DEFINED = re.compile(r"^[ \t]*class[ \t]+(\w+)", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w./-])\w[\w.-]*(?:/[\w.-]+)+")
 _STRING = re.compile(r"""["']([A-Za-z_][\w.]*\w)["']""")
-_MOST_TOKENS = 200_000
 _DEPENDENCIES = re.compile(
     r"(^|/)(requirements[^/]*\.txt|setup\.(py|cfg)|pyproject\.toml|environment[^/]*\.ya?ml|poetry\.lock)$"
 )
@@ -118,19 +116,15 @@ def _texts(
 ) -> Iterator[Reference]:
     """Paths anywhere in a text; modules and classes where a whole string of a settings file names them."""
     for path, text in texts.items():
-        for match in islice(_PATH.finditer(text), _MOST_TOKENS):
-            if match.group() in paths:
-                yield Reference(
-                    "path", match.group(), _holder(path, text, match), paths[match.group()], False
-                )
-        for match in islice(_STRING.finditer(text), _MOST_TOKENS) if path.endswith(_DATA) else ():
+        for number, line in enumerate(text.split("\n"), 1):
+            for found in _PATH.findall(line) if "/" in line else ():
+                if found in paths:
+                    yield Reference("path", found, f"{path}:{number}", paths[found], False)
+        for match in _STRING.finditer(text) if path.endswith(_DATA) else ():
             named = _named(match.group(1), modules, classes)
             if named is not None:
-                yield Reference(named[0], match.group(1), _holder(path, text, match), named[1], True)
-
-
-def _holder(path: str, text: str, match: re.Match[str]) -> str:
-    return f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
+                holder = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
+                yield Reference(named[0], match.group(1), holder, named[1], True)
 
 
 def _named(token: str, modules: Mapping[str, str], classes: Mapping[str, str]) -> tuple[What, str] | None:
