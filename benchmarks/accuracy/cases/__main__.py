@@ -12,7 +12,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,11 @@ def functions(known: Mapping[str, Any], mirror: Path | None) -> Iterator[tuple[s
     for label, revision in (("given", original["commit"]), ("newest", original["newest"])):
         first = opened(f"{original['repository']}@{revision}", mirror, _OPTIONS)
         second = opened(f"{copy['repository']}@{copy['commit']}", mirror, _OPTIONS)
-        report = compare(first, second, replace(_OPTIONS, only=("code",)))
+        report = compare(first, second, _OPTIONS)
         strongest: dict[str, str] = {}
         others = []
-        for finding in sorted(report.findings, key=lambda each: -each.bits):
+        code = [finding for finding in report.findings if finding.kind == "code"]
+        for finding in sorted(code, key=lambda each: -each.bits):
             here, there = _place(finding, "b"), _place(finding, "a")
             strongest.setdefault(here, there)
             if counts(finding) and here not in copies:
