@@ -9,7 +9,7 @@ import pytest
 
 import detector
 from detector.evidence.finding import Evidence, Extent, Finding, Json, Span, Strength
-from detector.evidence.grading import APART, CONVERGENT, FORM, graded
+from detector.evidence.grading import APART, CONVERGENT, FORM, REFERS, graded
 from detector.options import Options
 
 HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
@@ -56,6 +56,22 @@ def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> No
     model = Evidence((replace(FOUND, kind="weights"),))
     (after,) = graded({"code": Evidence((alike,)), "weights": model})["code"].findings
     assert (after.strength, after.details[CONVERGENT]) == ("strong", False)
+
+
+@pytest.mark.parametrize(
+    ("names", "references", "expected"),
+    [("strong", 1, "strong"), ("very strong", 3, "strong"), ("moderate", 3, "weak"), ("strong", 0, "weak")],
+)
+def test_who_still_refers_to_the_other_sides_files_did_not_find_its_rare_names_again(
+    names: Strength, references: int, expected: Strength
+) -> None:
+    alike = replace(FOUND, details={"text_kept": 0.1, CONVERGENT: True})
+    items: Json = [["identifier", "frobnicated_patch", 20.0, "a.py:1", "b.py:1"]]
+    left = Finding("leftovers", "30 rare identifiers", names, 300.0, (), (), details={"items": items})
+    reference = replace(left, title="B refers to a module", details={"items": [], REFERS: references})
+    evidence = {"code": Evidence((alike,), link=-20.0), "leftovers": Evidence((left, reference), link=-30.0)}
+    (after,) = graded(evidence)["code"].findings
+    assert after.strength == expected
 
 
 def shared(share: float, kept: int, replaced: int, **details: Json) -> set[Strength]:

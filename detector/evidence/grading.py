@@ -4,7 +4,8 @@ Code that two sides have in common may have been taken and hidden, or have been 
 page. The latter explains what both name alike and write differently. It also explains what is written under
 other names and in another text, between sides that choose other numbers: who hides what he took replaces
 names and text, and leaves the numbers as they are (docs/statistics.md). Where the trained model is common to
-both sides, it explains nothing: a page dictates neither weights nor tokens.
+both sides, it explains nothing: a page dictates neither weights nor tokens. Nor does it where one side still
+refers to files of the other and both hold the same rare names: who knows the files did not find names again.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ APART = "numbers_apart"
 """the detail of a code finding that is graded weak since the numbers speak against a copy"""
 WORKED_OVER = "worked_over"
 """the detail of a code finding that looks like two hands' work, between sides that have too much in common"""
+REFERS = "refers"
+"""the detail of a leftovers finding: references that a program would follow into the other side's files"""
+NAMES = "identifier"
+"""the kind of the items of the leftovers finding of rare names"""
 LINKED = "link_bits"
 """log2 of how much likelier a copy is than another hand to leave the numbers of both sides"""
+_STRONG: frozenset[Strength] = frozenset({"strong", "very strong"})
 
 
 def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -39,7 +45,7 @@ def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     links = [found.link for found in evidence.values() if found.link is not None]
     code = evidence["code"]
     findings = [_by_two_hands(finding, chose_apart(links)) for finding in code.findings]
-    if _share_a_model(evidence):
+    if _share_a_model(evidence) or _knows_the_files(evidence):
         findings = [_taken(finding) for finding in code.findings]
     elif _worked_over(code):
         findings = [_marked(*pair) for pair in zip(code.findings, findings, strict=True)]
@@ -49,7 +55,19 @@ def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
 def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
     """Whether what was trained is strong evidence of common origin."""
     trained = (finding for kind in TRAINED if kind in evidence for finding in evidence[kind].findings)
-    return any(found.strength in ("strong", "very strong") and not found.explained_by for found in trained)
+    return any(found.strength in _STRONG and not found.explained_by for found in trained)
+
+
+def _knows_the_files(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether one side refers to files that only the other has, and many rare names stand on both."""
+    left = evidence["leftovers"].findings if "leftovers" in evidence else ()
+    named = [finding for finding in left if _items_are(finding, NAMES) and finding.strength in _STRONG]
+    return bool(named) and any(finding.details.get(REFERS) for finding in left)
+
+
+def _items_are(finding: Finding, kind: str) -> bool:
+    items = finding.details.get("items")
+    return isinstance(items, list) and any(isinstance(item, list) and item[:1] == [kind] for item in items)
 
 
 def _worked_over(code: Evidence) -> bool:

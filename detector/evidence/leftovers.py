@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from detector.background.rarity import rarities
 from detector.evidence.finding import Evidence, Finding, Json, Span, Strength
-from detector.evidence.grading import LINKED
+from detector.evidence.grading import LINKED, NAMES, REFERS
 from detector.evidence.leftover.identity import mentions, names_of
 from detector.evidence.leftover.numbers import Common, common_numbers
 from detector.evidence.leftover.prose import alike, countable
@@ -76,7 +76,7 @@ def find(a: Snapshot, b: Snapshot, context: Context) -> Evidence:
     texts_a, texts_b = _texts(a), _texts(b)
     common = common_numbers(words_a, words_b, upstreams)
     findings = [
-        *_words("identifier", words_a, words_b, upstreams),
+        *_words(NAMES, words_a, words_b, upstreams),
         *_words("text", words_a, words_b, upstreams),
         *_prose(words_a, words_b, upstreams),
         *_constants(words_a, words_b, common),
@@ -246,7 +246,8 @@ def _references(in_a: Collection[Reference], in_b: Collection[Reference]) -> Ite
             binding = sum(reference.binding for reference in references)
             what = f"{len(items)} modules, classes or files" if len(items) > 1 else f"a {items[0].kind}"
             title = f"{side} refers to {what} that only {other} has: {items[0].text[:80]}"
-            yield _finding(title, reference_strength(binding), items)
+            finding = _finding(title, reference_strength(binding), items)
+            yield replace(finding, details={**finding.details, REFERS: binding})
 
 
 def _mistakes(a: Words, b: Words) -> Iterator[Finding]:
