@@ -39,7 +39,11 @@ class Shown:
 @dataclass(frozen=True, slots=True)
 class _Text:
     blob: str
-    lines: list[str]
+    content: bytes
+
+    def lines(self) -> list[str]:
+        """All lines; the last is empty where the text ends with a line end."""
+        return self.content.decode("utf-8", "replace").split("\n")
 
 
 def shown(side: SideName, snapshot: Snapshot, findings: Sequence[Finding]) -> Shown:
@@ -67,7 +71,7 @@ def _texts(snapshot: Snapshot, spans: Mapping[str, Sequence[Span]]) -> dict[str,
     }
     contents = snapshot.read(blobs)
     return {
-        path: _Text(blobs[path], read_source(path, content).text.decode("utf-8", "replace").split("\n"))
+        path: _Text(blobs[path], read_source(path, content).text)
         for path, content in sorted(contents.items())
         if not _binary(content)
     }
@@ -88,13 +92,14 @@ def _excerpts(
         if path not in texts:
             continue
         text = texts[path]
+        lines = text.lines()
         wanted = [
             (span.start_line - MARGIN, min(span.end_line, span.start_line + LONGEST_SPAN) + MARGIN)
             for span in places
         ]
         pieces = [
-            Excerpt(side, path, text.blob, first, "\n".join(map(_cut, text.lines[first - 1 : last])))
-            for first, last in joined(wanted, len(text.lines))
+            Excerpt(side, path, text.blob, first, "\n".join(map(_cut, lines[first - 1 : last])))
+            for first, last in joined(wanted, len(lines))
         ]
         size = sum(len(piece.text) for piece in pieces)
         if size > room:
@@ -110,7 +115,7 @@ def _cut(line: str) -> str:
 
 
 def _extent(side: SideName, path: str, text: _Text, places: Sequence[Span]) -> FileExtent:
-    count = len(text.lines) - (text.lines[-1] == "")
+    count = text.content.count(b"\n") + (text.content[-1:] not in (b"", b"\n"))
     covered = joined([(span.start_line, span.end_line) for span in places], count)
     return FileExtent(side, path, text.blob, count, sum(last - first + 1 for first, last in covered))
 

@@ -14,6 +14,7 @@ import msgspec
 SUFFIXES = (".py", ".pyw", ".pyi", ".ipynb")
 """file names that hold Python code"""
 
+_TRANSLATED = (b"\r", b"\f", b"\0")
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _MAGIC = re.compile(r"\s*(%{1,2}[A-Za-z]|!(?!=)|\?|[\w.*]+\?{1,2}\s*$)")
 """a magic, a shell line or a question; not an operator at the start of a continued line"""
@@ -55,8 +56,16 @@ def read_source(path: str, content: bytes) -> Source:
     """Decode a file. Never raises: what cannot be read is replaced and named in `notice`."""
     if path.endswith(".ipynb"):
         return _notebook(path, content)
+    if _is_plain(content):
+        return Source(path, content)
     text, notice = decode(content)
     return Source(path, _plain_lines(text).encode(), notice=notice)
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether a file is what is made of it, as most are: ASCII with plain line ends."""
+    plain = content.isascii() and not any(sign in content for sign in _TRANSLATED)
+    return plain and not _declared_encoding(content)
 
 
 def decode(content: bytes) -> tuple[str, str]:

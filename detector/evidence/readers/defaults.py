@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 _CONFIGURATION = re.compile(
     rb"(Config|Configuration|Cfg|Args|Arguments|Params|Parameters|Options|Opts|Settings|Hyperparams|HParams)\b"
 )
-_HINT = re.compile(
-    rb"add_argument\(|\.option\(|class\s+\w*" + _CONFIGURATION.pattern + rb"|@dataclass|@dataclasses"
-)
+_HINTS = (b"add_argument(", b".option(", b"@dataclass")
+_NAMED = re.compile(rb"class\s+\w*" + _CONFIGURATION.pattern)
 _RELEVANT = re.compile(
     rb"add_argument|\.option\b|dataclass|^[ \t]*class\s[^:]{0,400}?" + _CONFIGURATION.pattern, re.MULTILINE
 )
@@ -52,7 +51,7 @@ class Defaults:
 def read_defaults(path: str, content: bytes, seconds: float) -> tuple[Defaults, ...]:
     """Every place in a Python file that states defaults; none if parsing takes longer than `seconds`."""
     is_settings_module = "config" in path.lower()
-    if not is_settings_module and not _HINT.search(content):
+    if not (is_settings_module or any(hint in content for hint in _HINTS) or _NAMED.search(content)):
         return ()
     source = read_source(path, content)
     if not is_settings_module:
