@@ -73,6 +73,12 @@ def _few(found: Sequence[Pair]) -> str:
     return table(["verdict", "pairs:", *heads, f"{_SEVERAL} or more:"], rows)
 
 
+def _linked(found: Sequence[Pair]) -> str:
+    """The closest link between the numbers of two repositories of which no more than weak is said."""
+    most = max(pair.link for pair in found if scale_step(pair.verdict) <= scale_step("weak"))
+    return f"The numbers of a pair that is none or weak link by {most:.0f} bits at most."
+
+
 def _above_weak(found: Sequence[Pair]) -> str:
     """The pairs of which more than weak is said, those with most evidence first."""
     above = [pair for pair in found if scale_step(pair.verdict) > scale_step("weak")]
@@ -95,8 +101,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--mirror", type=Path)
     found = pairs(options.parse_args().mirror)
-    link = f"The numbers of no pair link by more than {max(pair.link for pair in found):.0f} bits."
-    write_section("crowd", f"{_few(found)}\n\n{link}\n\n{_above_weak(found)}")
+    write_section("crowd", f"{_few(found)}\n\n{_linked(found)}\n\n{_above_weak(found)}")
 
 
 if __name__ == "__main__":
