@@ -16,27 +16,40 @@ HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
 FOUND = Finding("code", "f and g", "strong", 40.0, (), (), details={"text_kept": 0.1})
 
 
-def code(finding: Finding, in_what_matches: float | None, in_all: float | None) -> Finding:
+def code(
+    finding: Finding, in_what_matches: float | None, in_all: float | None, share: float = 0.0
+) -> Finding:
     evidence = {
-        "code": Evidence((finding,), link=in_what_matches),
+        "code": Evidence((finding,), extent_a=side(share), extent_b=side(0.4), link=in_what_matches),
         "leftovers": Evidence(link=in_all),
     }
     (after,) = graded(evidence)["code"].findings
     return after
 
 
+def side(share: float) -> Extent:
+    return Extent(20, 400, share)
+
+
 def test_code_in_another_text_between_sides_that_choose_other_numbers_is_weak() -> None:
     after = code(FOUND, -20.0, -30.0)
     assert (after.strength, after.bits, after.details[APART]) == ("weak", 40.0, True)
+    assert code(FOUND, -1.0, -8.0) == after
 
 
 @pytest.mark.parametrize(
-    ("in_what_matches", "in_all"), [(5.0, -90.0), (-60.0, 14.0), (-60.0, None), (None, -90.0), (-7.0, -90.0)]
+    ("in_what_matches", "in_all"), [(5.0, -90.0), (-60.0, 14.0), (-60.0, None), (None, -90.0), (0.0, -90.0)]
 )
 def test_a_copy_keeps_its_numbers_in_all_its_code_or_in_the_part_that_was_taken(
     in_what_matches: float | None, in_all: float | None
 ) -> None:
     assert code(FOUND, in_what_matches, in_all) == FOUND
+
+
+def test_where_much_of_both_sides_matches_few_numbers_there_are_no_copys_numbers() -> None:
+    assert code(FOUND, 5.0, -30.0, share=0.1).strength == "weak"
+    assert code(FOUND, 9.0, -30.0, share=0.1) == FOUND
+    assert code(FOUND, 5.0, -7.0, share=0.1) == FOUND
 
 
 @pytest.mark.parametrize("kind", ["weights", "tokenizer", "behaviour"])

@@ -36,20 +36,29 @@ _STRONG: frozenset[Strength] = frozenset({"strong", "very strong"})
 
 
 def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """The same evidence, with code graded weak that two hands may have written from one page.
-
-    Numbers speak for that where those of the two sides differ in all their code as well as in what matches.
-    """
+    """The same evidence, with code graded weak that two hands may have written from one page."""
     if "code" not in evidence:
         return dict(evidence)
-    links = [found.link for found in evidence.values() if found.link is not None]
-    code = evidence["code"]
-    findings = [_by_two_hands(finding, chose_apart(links)) for finding in code.findings]
+    code, apart = evidence["code"], _chose_apart(evidence)
+    findings = [_by_two_hands(finding, apart) for finding in code.findings]
     if _share_a_model(evidence) or _knows_the_files(evidence):
         findings = [_taken(finding) for finding in code.findings]
     elif _worked_over(code):
         findings = [_marked(*pair) for pair in zip(code.findings, findings, strict=True)]
     return {**evidence, "code": replace(code, findings=tuple(findings))}
+
+
+def _chose_apart(evidence: Mapping[str, Evidence]) -> bool:
+    """Whether the numbers of the two sides are those of two hands, if they are known."""
+    code = evidence["code"]
+    everywhere = evidence["leftovers"].link if "leftovers" in evidence else None
+    if everywhere is None or code.link is None:
+        return False
+    return chose_apart(everywhere, code.link, _in_common(code))
+
+
+def _in_common(code: Evidence) -> float:
+    return min(code.extent_a.share, code.extent_b.share)
 
 
 def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
@@ -75,8 +84,7 @@ def _worked_over(code: Evidence) -> bool:
     own = [finding for finding in code.findings if not finding.explained_by]
     places = ((a.name, b.name) for finding in own for a, b in zip(finding.a, finding.b, strict=False))
     names = [(a.rpartition(".")[2], b.rpartition(".")[2]) for a, b in places]
-    share, bits = min(code.extent_a.share, code.extent_b.share), sum(finding.bits for finding in own)
-    return worked_over(share, bits, names)
+    return worked_over(_in_common(code), sum(finding.bits for finding in own), names)
 
 
 def _taken(finding: Finding) -> Finding:

@@ -52,6 +52,8 @@ LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 AGAINST = -8.0
 """log2 of the likelihood ratio from which numbers speak against a copy"""
+WIDE = 0.1
+"""share of both sides that is too much for a part which one program took from the other"""
 HALF = 0.42
 """share of both sides that two hands who name their functions differently do not have in common"""
 MOST = 0.65
@@ -244,9 +246,12 @@ def converges(
     return keeps_names and not alone.replaces_names() and not kept
 
 
-def chose_apart(links: Sequence[float]) -> bool:
-    """Whether two sides hold such different numbers, in all their code as well as in what matches, that two
-    hands wrote what matches, as long as its text was not kept: a hand that hides what it took replaces names
-    and text, and leaves the numbers as they are.
+def chose_apart(everywhere: float, matched: float, share: float) -> bool:
+    """Whether two sides hold such different numbers that two hands wrote what matches, where its text was
+    not kept: a hand that hides what it took replaces names and text, and leaves the numbers as they are.
+
+    `everywhere` is the link between the numbers of all their code, `matched` that between the numbers of what
+    matches, and `share` what both have in common of the one that has less. Who took but a part left the
+    numbers there alone. Where much of both matches, they must be a copy's numbers, not merely few.
     """
-    return len(links) > 1 and max(links) <= AGAINST
+    return everywhere <= AGAINST and matched < (-AGAINST if share >= WIDE else 0.0)

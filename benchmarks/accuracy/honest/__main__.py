@@ -1,14 +1,14 @@
 """Compare every first hand with the others and with its copies: `python -m benchmarks.accuracy.honest`.
 
 The hands worked from the same specification and saw none of each other's code (benchmarks/honest). Their
-verdict must lie below that of every copy. Another hand's work beside a copy of the first hand's is compared
-as well. The README of each folder says which is which: it is left out.
+verdict must lie below that of every copy, and not hang by one file. Another hand's work beside a copy of the
+first hand's is compared as well. The README of each folder says which is which: it is left out.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
@@ -176,9 +176,23 @@ def _chosen_alike(found: list[Outcome]) -> str:
     return table(("bits of the number", *(f"{kind}:" for kind in kinds), "u:"), rows)
 
 
+def _short_of_a_file(pair: Outcome) -> Iterator[str]:
+    """Verdicts on two folders where one lacks a file, each file in turn (the jackknife: Quenouille 1956)."""
+    one, other = (_without_readme(TOPICS / pair.topic / name) for name in (pair.one, pair.other))
+    for left, right in ((one, other), (other, one)):
+        for missing in left.files:
+            if missing.path.endswith(".py"):
+                rest = replace(left, files=tuple(file for file in left.files if file != missing))
+                yield compare(rest, right, _OPTIONS).summary.verdict
+
+
 def _verdicts(several: list[Outcome]) -> str:
     """How many got which verdict."""
-    counts = Counter(outcome.report.summary.verdict for outcome in several)
+    return _counted(outcome.report.summary.verdict for outcome in several)
+
+
+def _counted(verdicts: Iterable[str]) -> str:
+    counts = Counter(verdicts)
     return ", ".join(f"{counts[word]} {word}" for word in STRENGTHS if counts[word])
 
 
@@ -191,7 +205,11 @@ def main() -> None:
              "strong:", "bits:", "best:", "share of A:", "share of B:", "one renaming:",
              "names kept:", "text kept:", "convergent:", "numbers:", "on one side:", "link:")  # fmt: skip
     pairs = [outcome for outcome in (*found, *crossed) if outcome.honest]
-    said = f"{len(pairs)} pairs of honest hands: {_verdicts(pairs)}."
+    short = [verdict for pair in pairs for verdict in _short_of_a_file(pair)]
+    said = (
+        f"{len(pairs)} pairs of honest hands: {_verdicts(pairs)}. With one file missing on either side,"
+        f" each in turn, {len(short)} comparisons: {_counted(short)}."
+    )
     write_section(
         "honest",
         "\n\n".join((said, table(heads, map(_row, found)), _separated(found, crossed), _chosen_alike(found))),
