@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from git_factory import new_repository
 from numpy.typing import NDArray
 
 from detector.background import Background
@@ -36,6 +37,17 @@ def wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
 
 def modules(*names: str) -> dict[str, bytes]:
     return {f"{name}.py": (STANDARD_LIBRARY / f"{name}.py").read_bytes() for name in names}
+
+
+def repository(folder: Path, files: dict[str, bytes]) -> Path:
+    """A repository at somebody/recipes below a folder, and a git configuration that takes it for GitHub's."""
+    work = new_repository(folder / "work")
+    work.commit(files)
+    work.git("tag", "v1")
+    work.bare(folder / "hub" / "somebody" / "recipes", uploadpack_allowFilter="true")
+    configuration = folder / "gitconfig"
+    configuration.write_text(f'[url "file://{folder}/hub/"]\n\tinsteadOf = https://github.com/\n')
+    return configuration
 
 
 @dataclass(frozen=True)
@@ -75,11 +87,16 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     (root / "list.txt").write_text(
         "# a comment\nalpha==1.0\nbeta==1.0\ngamma==1.0\ndelta==1.0 core\n"
         "zeta==1.0 zoo\neta==1.0 zoo\nempty==1.0\nbroken==1.0\nmissing==1.0\n"
+        "somebody/recipes@v1:training,start.py core\nnobody/recipes@v1\n"
     )
+    recipes = {f"training/{name}": content for name, content in modules("zipfile", "pickletools").items()}
+    recipes |= {"start.py": modules("turtle")["turtle.py"], "restart.py": modules("doctest")["doctest.py"]}
+    configuration = repository(root, recipes | {"LICENSE": b"\nMIT License\n\nCopyright (c) 2024 Ada\n"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         patch.setenv("PIP_FIND_LINKS", str(wheels))
         patch.setenv("UNCRIB_CACHE_DIR", str(root / "downloads"))
+        patch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
         built = build(root / "list.txt", root / "out.bin", jobs=2, cache=root / "cache")
     for path in wheels.iterdir():
         path.unlink()
@@ -93,9 +110,10 @@ def unit(name: str, module: str) -> NDArray[np.uint64]:
 
 
 def test_what_could_not_be_used_is_named_with_the_reason(shelf: Shelf) -> None:
-    assert shelf.built.packages == 6
+    assert shelf.built.packages == 7
     skipped = dict(shelf.built.skipped)
-    assert set(skipped) == {"empty==1.0", "broken==1.0", "missing==1.0"}
+    assert set(skipped) == {"empty==1.0", "broken==1.0", "missing==1.0", "nobody/recipes@v1"}
+    assert "is not a git repository" in skipped["nobody/recipes@v1"]
     assert "no Python source" in skipped["empty==1.0"]
     listed = (shelf.root / "out.tsv").read_text().splitlines()
     assert [line for line in listed if line.startswith("# skipped: missing==1.0")]
@@ -106,6 +124,19 @@ def test_the_list_beside_it_states_version_licence_and_counts(shelf: Shelf) -> N
     alpha = dict(zip(rows[0], next(row for row in rows if row[0] == "alpha"), strict=True))
     assert (alpha["version"], alpha["licence"], alpha["files"]) == ("1.0", "MIT", "5")
     assert int(alpha["functions"]) >= int(alpha["distinct_functions"]) > 50
+
+
+def test_of_a_repository_only_the_paths_that_are_listed_count(shelf: Shelf) -> None:
+    rows = [line.split("\t") for line in (shelf.root / "out.tsv").read_text().splitlines()]
+    recipes = dict(zip(rows[0], next(row for row in rows if row[0] == "somebody/recipes"), strict=True))
+    assert (recipes["version"], recipes["files"]) == ("v1", "3")
+    assert recipes["licence"] == "MIT License Copyright (c) 2024 Ada"
+    explain = shelf.background.commons.explain
+    [[known], unknown] = explain(
+        [unit("ZipFile._RealGetContents", "zipfile"), unit("DocTestParser.parse", "doctest")]
+    )
+    assert known.packages == ("somebody/recipes",)
+    assert unknown == ()
 
 
 def test_nothing_of_a_package_is_run(shelf: Shelf) -> None:
@@ -182,7 +213,7 @@ def test_info_states_what_it_holds(shelf: Shelf) -> None:
     said = describe(shelf.built.path)
     assert f"{shelf.built.functions:,} distinct" in said
     assert "intact" in said
-    assert "6 (listed in out.tsv)" in said
+    assert "7 (listed in out.tsv)" in said
 
 
 @pytest.mark.parametrize(
@@ -192,6 +223,8 @@ def test_info_states_what_it_holds(shelf: Shelf) -> None:
         ("# only a comment\n", "is empty"),
         ("--index-url=evil\n", "not of the form"),
         ("a b c\n", "not of the form"),
+        ("somebody/recipes\n", "not of the form"),
+        ("../recipes@v1\n", "not of the form"),
     ],
 )
 def test_a_wrong_list_is_refused_with_one_line(tmp_path: Path, content: str, says: str) -> None:

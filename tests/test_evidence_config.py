@@ -165,11 +165,8 @@ def test_the_real_cases_settings(tmp_path: Path) -> None:
         tmp_path, {"config.json": json.dumps(original)}, {"llama3v/config.json": json.dumps(copy, indent=1)}
     ).findings
     pairs = details(finding)["pairs"]
-    assert [pair[0] for pair in pairs] == [
-        "query_num",
-        "slice_mode",
-        *sorted(("hidden_size", "rms_norm_eps")),
-    ]
+    rarest, second, *common = (pair[0] for pair in pairs)
+    assert (rarest, second, sorted(common)) == ("query_num", "slice_mode", ["hidden_size", "rms_norm_eps"])
 
 
 def test_only_statements_that_may_state_settings_are_parsed_and_keep_their_lines() -> None:

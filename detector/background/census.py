@@ -48,9 +48,8 @@ class Census:
 def census(package: Package, folder: Path) -> Census:
     """Count a package, or take the counts from the folder where the code that counts is still the same."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{package.name}-{package.version}"
     digests = map(code_digest, (FINGERPRINT_CODE, _WORD_CODE))
-    units, words = (folder / f"{name}-{digest}.npz" for digest in digests)
+    units, words = (folder / f"{package.archive.stem}-{digest}.npz" for digest in digests)
     if not units.exists():
         _save(units, _units_arrays(_count(package)))
     if not words.exists():

@@ -1,7 +1,7 @@
 """The packages that a background is counted from: a list, and their sources as compact archives of text.
 
-A package is downloaded once (wheel or sdist; nothing of it runs), and what can be counted is kept under
-the user's cache folder, so that a build that was interrupted goes on where it stopped.
+A package (wheel or sdist) or a repository of GitHub is fetched once; nothing of it runs. What can be counted
+is kept under the user's cache folder, so that a build that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
+from hashlib import blake2b
 from pathlib import Path
 
 from detector.errors import UncribError
@@ -25,12 +26,17 @@ _KEPT = (".py", *SETTINGS)
 _LIMITS = Limits(seconds=3600.0, total_bytes=4 * 2**30, files=200_000)
 """a framework's wheel holds a gigabyte of compiled code beside its Python"""
 _METADATA = re.compile(r"^[^/]+/(METADATA|PKG-INFO)$")
-_LINE = re.compile(r"^(?P<requirement>[A-Za-z0-9][\w.-]*(==[\w.!+-]+)?)(\s+(?P<label>[a-z]+))?$")
+_LICENCE = re.compile(r"^(LICEN[CS]E|COPYING)(\.\w+)?$", re.IGNORECASE)
+_PACKAGE = r"[A-Za-z0-9][\w.-]*(==[\w.!+-]+)?"
+_REPOSITORY = r"[A-Za-z0-9][\w-]*/[\w.-]+@[\w.-]+(:[\w./,-]+)?"
+_LINE = re.compile(rf"^(?P<requirement>{_PACKAGE}|{_REPOSITORY})(\s+(?P<label>[a-z]+))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A line of a list: `name` or `name==version`, and a word about it or nothing."""
+    """A line of a list: `name` or `name==version` of a package, or `owner/name@revision:paths` of a
+    repository, of which only what is at or below these paths counts; and a word about it or nothing.
+    """
 
     requirement: str
     label: str = ""
@@ -38,7 +44,7 @@ class Wanted:
     @property
     def name(self) -> str:
         """The name without the version."""
-        return self.requirement.partition("==")[0]
+        return _name(self.requirement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Package:
 
 
 def read_list(path: Path) -> tuple[Wanted, ...]:
-    """The packages of a list: `name==version` or `name` on each line, and perhaps a word behind it.
+    """The packages and repositories of a list, one on each line, and perhaps a word behind it.
 
     `#` begins a comment. Raises UncribError if the list cannot be read, is empty, or holds something else.
     """
@@ -74,8 +80,8 @@ def read_list(path: Path) -> tuple[Wanted, ...]:
         found = _LINE.match(line)
         if not found:
             raise UncribError(
-                f"{path}: {line!r} is not of the form name==version, with at most one word behind it;"
-                " mend or remove the line"
+                f"{path}: {line!r} is not of the form name==version or owner/name@revision:paths,"
+                " with at most one word behind it; mend or remove the line"
             )
         wanted[found["requirement"]] = Wanted(found["requirement"], found["label"] or "")
     if not wanted:
@@ -88,14 +94,13 @@ def obtain(requirement: str, folder: Path) -> Package:
 
     Raises UncribError if the index has no such package or none of its archives can be read.
     """
-    name, _, version = requirement.partition("==")
-    known = folder / f"{requirement.replace('==', '-')}.zip"
-    if not (version and known.exists()):
+    known = folder / f"{_stem(requirement)}.zip"
+    if not (_name(requirement) != requirement and known.exists()):
         known = _download(requirement, folder)
     try:
         with zipfile.ZipFile(known) as archive:
             about = json.loads(archive.comment)
-            return Package(name, about["version"], about["licence"], known)
+            return Package(about["name"], about["version"], about["licence"], known)
     except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         known.unlink(missing_ok=True)
         raise UncribError(
@@ -107,39 +112,64 @@ def _download(requirement: str, folder: Path) -> Path:
     from detector.options import Options  # noqa: PLC0415
     from detector.snapshot import open_snapshot  # noqa: PLC0415
 
-    snapshot = open_snapshot(f"pypi:{requirement}", Options(limits=_LIMITS))
-    metadata, files = _texts(snapshot)
+    source, _, paths = requirement.partition(":")
+    from_git = "@" in source
+    snapshot = open_snapshot(source if from_git else f"pypi:{source}", Options(limits=_LIMITS))
+    about, files = _texts(snapshot, _LICENCE if from_git else _METADATA, paths.split(","))
     if not any(path.endswith(".py") for path in files):
         raise UncribError(f"{requirement} holds no Python source; leave it out of the list")
-    name, version, licence = _described(requirement, metadata)
+    version, licence = _opening(source, about) if from_git else _described(source, about)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}-{version}.zip.partial"
+    stem = _stem(requirement) if from_git else f"{_name(source)}-{version}"
+    partial = folder / f"{stem}.zip.partial"
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():
             archive.writestr(path, content)
-        archive.comment = json.dumps({"name": name, "version": version, "licence": licence}).encode()
+        stated = {"name": _name(source), "version": version, "licence": licence}
+        archive.comment = json.dumps(stated).encode()
     return partial.replace(partial.with_suffix(""))
 
 
-def _texts(snapshot: Snapshot) -> tuple[bytes, dict[str, bytes]]:
+def _name(requirement: str) -> str:
+    return re.split("==|@", requirement, maxsplit=1)[0]
+
+
+def _stem(requirement: str) -> str:
+    """A requirement as the name of a file; paths, of which there may be many, as a digest."""
+    source, _, paths = requirement.replace("==", "-").partition(":")
+    digest = blake2b(paths.encode(), digest_size=4).hexdigest() if paths else ""
+    return "+".join(filter(None, (*re.split("[/@]", source), digest)))
+
+
+def _texts(
+    snapshot: Snapshot, describing: re.Pattern[str], paths: Sequence[str]
+) -> tuple[bytes, dict[str, bytes]]:
+    """What describes the whole, and the files that are kept: those at or below one of the paths."""
+    about = next((file.path for file in snapshot.files if describing.match(file.path)), None)
     kept = [
         file.path
         for file in snapshot.files
-        if (file.path.endswith(_KEPT) and (file.size or 0) <= LARGEST) or _METADATA.match(file.path)
+        if file.path.endswith(_KEPT)
+        and (file.size or 0) <= LARGEST
+        and any(not path or f"{file.path}/".startswith(f"{path.rstrip('/')}/") for path in paths)
     ]
-    files = snapshot.read(kept)
-    metadata = [path for path in files if _METADATA.match(path)]
-    return (files[metadata[0]] if metadata else b""), {
-        path: content for path, content in files.items() if path.endswith(_KEPT)
-    }
+    files = snapshot.read([*kept, about] if about else kept)
+    return files.get(about or "", b""), {path: files[path] for path in kept if path in files}
 
 
-def _described(requirement: str, metadata: bytes) -> tuple[str, str, str]:
-    """Name, version and licence; the licence is the short form that the package gives itself."""
-    name, _, version = requirement.partition("==")
+def _opening(source: str, licence: bytes) -> tuple[str, str]:
+    """Revision of a repository, and how its licence begins."""
+    lines = [line.strip() for line in licence.decode("utf-8", "replace").splitlines() if line.strip()]
+    return source.partition("@")[2], " ".join(lines[:2])[:80] or "not stated"
+
+
+def _described(requirement: str, metadata: bytes) -> tuple[str, str]:
+    """Version and licence of a package: the short form that it gives itself, else how its text begins."""
     fields = BytesHeaderParser().parsebytes(metadata)
     classifiers = [str(text) for text in fields.get_all("Classifier", []) if str(text).startswith("License")]
-    stated = [str(fields[key]).strip() for key in ("License-Expression", "License") if fields[key]]
-    short = [text for text in stated if text and "\n" not in text and len(text) <= 80]
-    licence = (short or [text.rpartition(" :: ")[2] for text in classifiers] or ["not stated"])[0]
-    return name, version or str(fields["Version"] or "0"), licence
+    stated = [str(fields[key] or "").strip() for key in ("License-Expression", "License")]
+    texts = [text for text in stated if text not in ("", "UNKNOWN")]
+    short = [text for text in texts if "\n" not in text and len(text) <= 80]
+    named = [text.rpartition(" :: ")[2] for text in classifiers]
+    licence = [*short, *named, *(text.splitlines()[0].strip()[:80] for text in texts), "not stated"][0]
+    return requirement.partition("==")[2] or str(fields["Version"] or "0"), licence

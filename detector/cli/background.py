@@ -16,7 +16,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Packages = Annotated[
-    Path, typer.Option(metavar="FILE", help="Packages to count, one a line: name or name==version.")
+    Path,
+    typer.Option(
+        metavar="FILE", help="What to count, one a line: name==version or owner/name@revision:paths."
+    ),
 ]
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the table is written.")]
 
