@@ -72,15 +72,22 @@ def test_names_that_agree_by_themselves_are_weak_unless_the_model_is_one() -> No
 
 
 @pytest.mark.parametrize(
-    ("names", "references", "expected"),
-    [("strong", 1, "strong"), ("very strong", 3, "strong"), ("moderate", 3, "weak"), ("strong", 0, "weak")],
+    ("number", "weight", "references", "expected"),
+    [
+        (22, "moderate", 1, "strong"),
+        (90, "very strong", 3, "strong"),
+        (21, "moderate", 3, "weak"),
+        (22, "weak", 3, "weak"),
+        (90, "strong", 0, "weak"),
+    ],
 )
 def test_who_still_refers_to_the_other_sides_files_did_not_find_its_rare_names_again(
-    names: Strength, references: int, expected: Strength
+    number: int, weight: Strength, references: int, expected: Strength
 ) -> None:
     alike = replace(FOUND, details={"text_kept": 0.1, CONVERGENT: True})
-    items: Json = [["identifier", "frobnicated_patch", 20.0, "a.py:1", "b.py:1"]]
-    left = Finding("leftovers", "30 rare identifiers", names, 300.0, (), (), details={"items": items})
+    item: Json = ["identifier", "frobnicated_patch", 20.0, "a.py:1", "b.py:1"]
+    listed: dict[str, Json] = {"items": [item] * 10, "more": number - 10}
+    left = Finding("leftovers", "rare identifiers", weight, 300.0, (), (), details=listed)
     reference = replace(left, title="B refers to a module", details={"items": [], REFERS: references})
     evidence = {"code": Evidence((alike,), link=-20.0), "leftovers": Evidence((left, reference), link=-30.0)}
     (after,) = graded(evidence)["code"].findings

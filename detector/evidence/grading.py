@@ -30,9 +30,12 @@ REFERS = "refers"
 """the detail of a leftovers finding: references that a program would follow into the other side's files"""
 NAMES = "identifier"
 """the kind of the items of the leftovers finding of rare names"""
+AGAIN = 22
+"""rare names that nobody finds again: two hands at one page were seen to share 19, a copy's 25"""
 LINKED = "link_bits"
 """log2 of how much likelier a copy is than another hand to leave the numbers of both sides"""
 _STRONG: frozenset[Strength] = frozenset({"strong", "very strong"})
+_SLIGHT: frozenset[Strength] = frozenset({"none", "weak"})
 
 
 def graded(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -70,13 +73,21 @@ def _share_a_model(evidence: Mapping[str, Evidence]) -> bool:
 def _knows_the_files(evidence: Mapping[str, Evidence]) -> bool:
     """Whether one side refers to files that only the other has, and many rare names stand on both."""
     left = evidence["leftovers"].findings if "leftovers" in evidence else ()
-    named = [finding for finding in left if _items_are(finding, NAMES) and finding.strength in _STRONG]
-    return bool(named) and any(finding.details.get(REFERS) for finding in left)
+    return any(map(_refers, left)) and max(map(_rare_names, left)) >= AGAIN
 
 
-def _items_are(finding: Finding, kind: str) -> bool:
-    items = finding.details.get("items")
-    return isinstance(items, list) and any(isinstance(item, list) and item[:1] == [kind] for item in items)
+def _refers(finding: Finding) -> bool:
+    return bool(finding.details.get(REFERS))
+
+
+def _rare_names(finding: Finding) -> int:
+    """The number of rare names that a finding of weight lists, shown or not."""
+    items, more = finding.details.get("items"), finding.details.get("more")
+    if not isinstance(items, list) or finding.strength in _SLIGHT:
+        return 0
+    if not any(isinstance(item, list) and item[:1] == [NAMES] for item in items):
+        return 0
+    return len(items) + (more if isinstance(more, int) else 0)
 
 
 def _worked_over(code: Evidence) -> bool:
@@ -109,7 +120,7 @@ def _by_two_hands(finding: Finding, apart: bool) -> Finding:
         return _weak(finding, "under names that agree by themselves")
     text = finding.details.get("text_kept")
     kept = finding.details.get(FORM) or (isinstance(text, float) and text >= USUAL)
-    if apart and not kept and finding.strength not in ("none", "weak"):
+    if apart and not kept and finding.strength not in _SLIGHT:
         marked = replace(finding, details={**finding.details, APART: True})
         return _weak(marked, "in a text and with numbers of its own")
     return finding

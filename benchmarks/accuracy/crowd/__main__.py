@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 
@@ -19,13 +21,14 @@ from benchmarks.accuracy.page import table, write_section
 from detector import compare
 from detector.evidence.finding import Strength
 from detector.evidence.leftover.numbers import common_numbers
-from detector.evidence.words import read_words
+from detector.evidence.words import Words, read_words
 from detector.options import Options
 from detector.report.verdict import Weight, counts, independent, weigh
 from detector.report.wording import STRENGTHS, scale_step
+from detector.snapshot import Snapshot
 
 LIST = Path(__file__).with_name("repositories.txt")
-_OPTIONS = Options(history=False)
+_OPTIONS = Options(history=False, jobs=1)
 _SEVERAL = 5
 """moderate findings from which the first table does not tell numbers apart"""
 
@@ -48,16 +51,27 @@ def sources() -> list[str]:
 
 def pairs(mirror: Path | None) -> list[Pair]:
     """Compare each with all that come after it."""
-    found = []
-    snapshots = [opened(source, mirror, _OPTIONS) for source in sources()]
-    words = {snapshot.label: read_words(snapshot, "")[0] for snapshot in snapshots}
-    for a, b in combinations(snapshots, 2):
-        link = common_numbers(words[a.label], words[b.label], ()).link
-        report = compare(a, b, _OPTIONS)
-        shares = report.summary.share_a, report.summary.share_b
-        weight = weigh(independent(filter(counts, report.findings)), report.renames, shares)
-        found.append(Pair(a.label, b.label, report.summary.verdict, weight, link))
-    return found
+    wanted = sources()
+    for source in wanted:
+        _opened(source, mirror)  # one after the other: processes would clone the same thing at the same time
+    with ProcessPoolExecutor() as processes:
+        return list(processes.map(partial(_pair, mirror), *zip(*combinations(wanted, 2), strict=True)))
+
+
+def _pair(mirror: Path | None, a: str, b: str) -> Pair:
+    (left, words_left), (right, words_right) = _opened(a, mirror), _opened(b, mirror)
+    report = compare(left, right, _OPTIONS)
+    shares = report.summary.share_a, report.summary.share_b
+    weight = weigh(independent(filter(counts, report.findings)), report.renames, shares)
+    link = common_numbers(words_left, words_right, ()).link
+    return Pair(left.label, right.label, report.summary.verdict, weight, link)
+
+
+@cache
+def _opened(source: str, mirror: Path | None) -> tuple[Snapshot, Words]:
+    """A repository and its words, opened once in each process."""
+    snapshot = opened(source, mirror, _OPTIONS)
+    return snapshot, read_words(snapshot, "")[0]
 
 
 def _few(found: Sequence[Pair]) -> str:
