@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +149,14 @@ def test_another_kind_of_evidence_lifts_a_little_code_over_both_sides_and_nothin
 
 def test_weights_of_a_whole_model_are_strong_alone() -> None:
     assert verdict([finding(1, "very strong", 300, kind="weights")], share=0) == "strong"
+
+
+def test_only_independent_findings_of_weight_add_bits() -> None:
+    heavy = [finding(1, "strong", 40), finding(2, "moderate", 25)]
+    again = replace(heavy[0], id="again", title="another partner of the same function", bits=39)
+    by_two_hands = finding(3, "weak", 60, details={"convergent": True})
+    of_all = (*heavy, again, by_two_hands)
+    assert judge(of_all, (), {"code": Evidence(of_all)}, ()).bits == 65
 
 
 def test_what_an_upstream_explains_does_not_count() -> None:

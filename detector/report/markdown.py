@@ -58,7 +58,7 @@ def _figures(report: Report) -> str:
     summary = report.summary
     return (
         f"Evidence of common origin: **{summary.verdict}** (none, weak, moderate, strong, very strong). "
-        f"{bits(summary.bits)} bits that nothing explains; {share(summary.share_a)} of A and "
+        f"{bits(summary.bits)} bits in findings of weight; {share(summary.share_a)} of A and "
         f"{share(summary.share_b)} of B are covered."
     )
 

@@ -45,8 +45,9 @@ class Side:
 class Summary:
     """The verdict on its measured scale, and what it rests on (docs/verdict.md).
 
-    `bits` is the sum over findings that nothing explains; shares are parts (0 to 1) of each side's
-    information that those findings cover.
+    `bits` are those of independent findings that are moderate or stronger and that nothing explains: two
+    hands' likeness adds none, and nothing counts twice. Shares are parts (0 to 1) of each side's information
+    that findings cover which nothing explains.
     """
 
     verdict: Strength

@@ -107,7 +107,7 @@ def judge(
     return Summary(
         verdict=verdict,
         sentence=_sentence(verdict, len(alone), shares),
-        bits=sum(finding.bits for finding in counting),
+        bits=weight.bits,
         share_a=shares[0],
         share_b=shares[1],
         rests_on=tuple(_rests_on(alone, weight, shares, renames, expected)),
