@@ -11,12 +11,14 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import BytesHeaderParser
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 from detector.errors import UncribError
-from detector.snapshot.model import Limits, Snapshot
+from detector.snapshot.model import Limits
 
 SETTINGS = (".json", ".yaml", ".yml", ".toml")
 """suffixes of files that hold settings"""
@@ -95,7 +97,7 @@ def obtain(requirement: str, folder: Path) -> Package:
     Raises UncribError if the index has no such package or none of its archives can be read.
     """
     known = folder / f"{_stem(requirement)}.zip"
-    if not (_name(requirement) != requirement and known.exists()):
+    if not (_is_pinned(requirement) and known.exists()):
         known = _download(requirement, folder)
     try:
         with zipfile.ZipFile(known) as archive:
@@ -109,25 +111,40 @@ def obtain(requirement: str, folder: Path) -> Package:
 
 
 def _download(requirement: str, folder: Path) -> Path:
-    from detector.options import Options  # noqa: PLC0415
-    from detector.snapshot import open_snapshot  # noqa: PLC0415
-
-    source, _, paths = requirement.partition(":")
-    from_git = "@" in source
-    snapshot = open_snapshot(source if from_git else f"pypi:{source}", Options(limits=_LIMITS))
-    about, files = _texts(snapshot, _LICENCE if from_git else _METADATA, paths.split(","))
+    stated, files = _of_repository(requirement) if "@" in requirement else _of_index(requirement)
     if not any(path.endswith(".py") for path in files):
         raise UncribError(f"{requirement} holds no Python source; leave it out of the list")
-    version, licence = _opening(source, about) if from_git else _described(source, about)
+    pinned = requirement if _is_pinned(requirement) else f"{stated['name']}=={stated['version']}"
     folder.mkdir(parents=True, exist_ok=True)
-    stem = _stem(requirement) if from_git else f"{_name(source)}-{version}"
-    partial = folder / f"{stem}.zip.partial"
+    partial = folder / f"{_stem(pinned)}.zip.partial"
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():
             archive.writestr(path, content)
-        stated = {"name": _name(source), "version": version, "licence": licence}
         archive.comment = json.dumps(stated).encode()
     return partial.replace(partial.with_suffix(""))
+
+
+def _of_index(requirement: str) -> tuple[dict[str, str], dict[str, bytes]]:
+    """A package: name, version and licence, and its files."""
+    metadata, files = _texts(f"pypi:{requirement}", _METADATA)
+    name, _, version = requirement.partition("==")
+    fields = BytesHeaderParser().parsebytes(metadata)
+    version = version or str(fields["Version"] or "0")
+    return {"name": name, "version": version, "licence": _licence(fields)}, files
+
+
+def _of_repository(requirement: str) -> tuple[dict[str, str], dict[str, bytes]]:
+    """A repository: name, revision, and how its licence begins; its files at or below the paths."""
+    source, _, paths = requirement.partition(":")
+    text, files = _texts(source, _LICENCE, paths.split(","))
+    name, _, revision = source.partition("@")
+    lines = filter(None, map(str.strip, text.decode("utf-8", "replace").splitlines()))
+    licence = " ".join(islice(lines, 2))[:80] or "not stated"
+    return {"name": name, "version": revision, "licence": licence}, files
+
+
+def _is_pinned(requirement: str) -> bool:
+    return _name(requirement) != requirement
 
 
 def _name(requirement: str) -> str:
@@ -142,9 +159,13 @@ def _stem(requirement: str) -> str:
 
 
 def _texts(
-    snapshot: Snapshot, describing: re.Pattern[str], paths: Sequence[str]
+    source: str, describing: re.Pattern[str], paths: Sequence[str] = ("",)
 ) -> tuple[bytes, dict[str, bytes]]:
-    """What describes the whole, and the files that are kept: those at or below one of the paths."""
+    """What describes a source as a whole, and the files that are kept: those at or below one of the paths."""
+    from detector.options import Options  # noqa: PLC0415
+    from detector.snapshot import open_snapshot  # noqa: PLC0415
+
+    snapshot = open_snapshot(source, Options(limits=_LIMITS))
     about = next((file.path for file in snapshot.files if describing.match(file.path)), None)
     kept = [
         file.path
@@ -157,19 +178,11 @@ def _texts(
     return files.get(about or "", b""), {path: files[path] for path in kept if path in files}
 
 
-def _opening(source: str, licence: bytes) -> tuple[str, str]:
-    """Revision of a repository, and how its licence begins."""
-    lines = [line.strip() for line in licence.decode("utf-8", "replace").splitlines() if line.strip()]
-    return source.partition("@")[2], " ".join(lines[:2])[:80] or "not stated"
-
-
-def _described(requirement: str, metadata: bytes) -> tuple[str, str]:
-    """Version and licence of a package: the short form that it gives itself, else how its text begins."""
-    fields = BytesHeaderParser().parsebytes(metadata)
+def _licence(fields: Message) -> str:
+    """The short form that a package gives itself, else how its text begins."""
     classifiers = [str(text) for text in fields.get_all("Classifier", []) if str(text).startswith("License")]
     stated = [str(fields[key] or "").strip() for key in ("License-Expression", "License")]
     texts = [text for text in stated if text not in ("", "UNKNOWN")]
     short = [text for text in texts if "\n" not in text and len(text) <= 80]
     named = [text.rpartition(" :: ")[2] for text in classifiers]
-    licence = [*short, *named, *(text.splitlines()[0].strip()[:80] for text in texts), "not stated"][0]
-    return requirement.partition("==")[2] or str(fields["Version"] or "0"), licence
+    return [*short, *named, *(text.splitlines()[0].strip()[:80] for text in texts), "not stated"][0]
