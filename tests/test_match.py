@@ -90,7 +90,7 @@ def test_a_score_is_what_is_shared_weighed_by_the_square_of_the_larger_part() ->
     own_a, own_b = own_scores(a.bags), own_scores(b.bags)
     for (i, j), score in zip(np.ndindex(len(a.units), len(b.units)), found.tolist(), strict=True):
         common = shared_by_hand(a, b, i, j)
-        part = min(1.0, max(common / own_a[i], common / own_b[j])) if common else 0.0
+        part = min(1.0, common / float(min(own_a[i], own_b[j]))) if common else 0.0
         assert score == pytest.approx(common * part**2, rel=1e-4, abs=1e-3)
 
 

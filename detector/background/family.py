@@ -59,7 +59,7 @@ def pooled(bags: list[TermSets]) -> TermSets:
 
 def identities(bags: TermSets) -> NDArray[np.uint64]:
     """A hash of each set as a whole: equal sets, equal hashes. Empty sets have 0."""
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mixed(bags.terms, _SEED))))
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(mixed(bags.terms, _SEED), dtype=np.uint64)))
     return sums[bags.starts[1:]] - sums[bags.starts[:-1]]
 
 
