@@ -89,7 +89,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
         "zeta==1.0 zoo\neta==1.0 zoo\nempty==1.0\nbroken==1.0\nmissing==1.0\n"
         "somebody/recipes@v1:training,start.py core\nnobody/recipes@v1\n"
     )
-    recipes = {f"training/{name}": content for name, content in modules("zipfile", "pickletools").items()}
+    recipes = {f"training/{name}": content for name, content in modules("ipaddress", "pickletools").items()}
     recipes |= {"start.py": modules("turtle")["turtle.py"], "restart.py": modules("doctest")["doctest.py"]}
     configuration = repository(root, recipes | {"LICENSE": b"\nMIT License\n\nCopyright (c) 2024 Ada\n"})
     with pytest.MonkeyPatch.context() as patch:
@@ -133,7 +133,7 @@ def test_of_a_repository_only_the_paths_that_are_listed_count(shelf: Shelf) -> N
     assert recipes["licence"] == "MIT License Copyright (c) 2024 Ada"
     explain = shelf.background.commons.explain
     [[known], unknown] = explain(
-        [unit("ZipFile._RealGetContents", "zipfile"), unit("DocTestParser.parse", "doctest")]
+        [unit("_BaseNetwork.address_exclude", "ipaddress"), unit("DocTestParser.parse", "doctest")]
     )
     assert known.packages == ("somebody/recipes",)
     assert unknown == ()

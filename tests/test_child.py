@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from interrupt import heeded
 
@@ -71,5 +72,7 @@ def test_ctrl_c_prints_nothing_of_it() -> None:
 
 def _runs(pid: int) -> bool:
     """Whether a process is there and not only its entry, which nobody may have collected yet."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return found.stdout.strip()[:1] not in ("", "Z")
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
