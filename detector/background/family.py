@@ -76,7 +76,8 @@ def families(bags: TermSets) -> NDArray[np.int64]:
             leaders[second] = first
     alone = leaders < 0
     leaders[alone] = np.flatnonzero(alone)
-    return np.unique(leaders, return_inverse=True)[1].reshape(-1)
+    numbers: NDArray[np.int64] = np.unique(leaders, return_inverse=True)[1].reshape(-1)
+    return numbers
 
 
 def _signatures(bags: TermSets) -> NDArray[np.uint32]:

@@ -187,7 +187,8 @@ class Common:
 
     def shared(self, pairs: Candidates) -> list[tuple[NDArray[np.uint64], NDArray[np.float64]]]:
         """The terms (sorted) that the units of each pair have in common, and what each adds to the score."""
-        found = [(self.terms[:0], np.zeros(0))] * len(pairs)
+        nothing: tuple[NDArray[np.uint64], NDArray[np.float64]] = (self.terms[:0], np.zeros(0))
+        found = [nothing] * len(pairs)
         for chosen, rows, places, gains in self._shared(pairs):
             bounds = np.searchsorted(rows, np.arange(1, len(chosen)))
             parts = zip(np.split(self.terms[places], bounds), np.split(gains, bounds), strict=True)
