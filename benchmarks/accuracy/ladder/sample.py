@@ -24,6 +24,7 @@ FEWEST_NODES = 3
 """a unit with fewer dataflow nodes is not compared (detector/evidence/code.py)"""
 _TESTS = {"test", "tests", "testing"}
 _FILE_BYTES = (1_500, 25_000)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +133,13 @@ def functions_in(path: str, text: str) -> list[Function]:
     return [function for function in found if names.count(function.name) == 1]
 
 
-def _statements(node: ast.FunctionDef) -> int:
-    return sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
+def _statements(function: ast.FunctionDef) -> int:
+    """A function or class inside it is one statement: what it holds is a unit by itself."""
+    found = 0
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        found += isinstance(node, ast.stmt)
+        if not isinstance(node, _DEFINITIONS):
+            waiting += ast.iter_child_nodes(node)
+    return found
