@@ -169,7 +169,7 @@ class TestWrongSources:
 
     def test_a_file_larger_than_the_limit(self, index: Index) -> None:
         index.add("demo-1.0-py3-none-any.whl", wheel({"a.py": os.urandom(5000)}))
-        with pytest.raises(UncribError, match="larger than the limit total_bytes=1,000"):
+        with pytest.raises(UncribError, match="limit total_bytes=1,000; raise it with --limit total_bytes="):
             open_snapshot("pypi:demo", Options(limits=Limits(total_bytes=1000)))
 
     @pytest.mark.parametrize("name", ["demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz", "demo-1.0.zip"])

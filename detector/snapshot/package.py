@@ -118,7 +118,8 @@ def _stream(finder: PackageFinder, package: Package, to: Path, limits: Limits, d
                 written += file.write(chunk)
                 if written > limits.total_bytes:
                     raise UncribError(
-                        f"{name} is larger than the limit total_bytes={limits.total_bytes:,}; raise it"
+                        f"{name} is larger than the limit total_bytes={limits.total_bytes:,};"
+                        " raise it with --limit total_bytes=N"
                     )
                 if deadline.passed():
                     raise deadline.error(name)
