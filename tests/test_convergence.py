@@ -12,7 +12,7 @@ from git_factory import new_repository
 
 import detector
 from detector.evidence.finding import Finding
-from detector.match.convergence import LARGE, RUN, Writing, converges, frameworks, is_port, retitled
+from detector.match.convergence import LARGE, PASSAGE, Writing, converges, frameworks, is_port, retitled
 from detector.options import Options
 
 HONEST = Path(__file__).parent.parent / "benchmarks" / "honest"
@@ -177,7 +177,7 @@ def test_a_port_is_told_by_the_frameworks_that_both_sides_import() -> None:
     assert not is_port(torch, both) and not is_port(torch, frameworks([["import torchvision"]]))
 
 
-LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=44.0, statements=42, run=8)
+LIKE_TWINS = Writing(kept=80, replaced=20, weight=100.0, same=44.0, statements=42, passage=241)
 
 
 def test_each_mark_of_a_copy_is_enough() -> None:
@@ -187,7 +187,7 @@ def test_each_mark_of_a_copy_is_enough() -> None:
         (LARGE, LIKE_TWINS),
         (40.0, Writing(kept=20, replaced=80, weight=100.0)),
         (40.0, Writing(kept=80, weight=100.0, same=70.0, statements=20)),
-        (40.0, Writing(kept=80, weight=100.0, run=RUN)),
+        (40.0, Writing(kept=80, weight=100.0, passage=PASSAGE)),
         (40.0, Writing(weight=100.0)),
     ):
         assert not converges(bits, 1.0, writing, writing, writing)
@@ -201,10 +201,29 @@ def test_the_same_form_under_names_of_which_most_were_kept_is_no_other_hand() ->
 
 
 def test_a_function_that_was_taken_word_for_word_is_evidence_whatever_else_its_file_holds() -> None:
-    taken = Writing(kept=22, weight=57.0, same=57.0, statements=9, run=9)
+    taken = Writing(kept=22, weight=57.0, same=57.0, statements=9, passage=180)
     assert not converges(57.0, 1.0, taken, LIKE_TWINS, LIKE_TWINS)
-    short = Writing(kept=22, weight=57.0, same=57.0, statements=6, run=6)
+    short = Writing(kept=22, weight=57.0, same=57.0, statements=6, passage=120)
     assert converges(57.0, 1.0, short, LIKE_TWINS, LIKE_TWINS)
+
+
+CROP = """
+def shrink_and_cut(picture, side):
+    while min(*picture.size) >= 2 * side:
+        picture = picture.resize(tuple(length // 2 for length in picture.size), resample=Image.BOX)
+    factor = side / min(*picture.size)
+    picture = picture.resize(tuple(round(length * factor) for length in picture.size), resample=Image.BICUBIC)
+    grid = np.array(picture)
+    top = (grid.shape[0] - side) // 2
+    return Image.fromarray(grid[top : top + side])
+"""
+
+
+def test_a_few_long_statements_in_a_row_are_no_other_hands_either(tmp_path: Path) -> None:
+    head = "import numpy as np\nimport torch\nfrom PIL import Image\n"
+    found = code_findings(tmp_path, head + CROP + ONE, head + CROP + TWO)
+    [crop] = [finding for finding in found if finding.a[0].name == "shrink_and_cut"]
+    assert not crop.details["convergent"] and crop.strength != "weak"
 
 
 def test_where_names_agree_on_the_whole_fewer_must_agree_between_two_files() -> None:

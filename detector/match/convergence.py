@@ -45,9 +45,9 @@ SHAPE = 0.65
 """share of what aligned statements carry that reads the same but for names, which two hands hardly reach"""
 SHAPED = 8.5
 """such statements beyond that share, between two files or over all, which no two hands were seen to write"""
-RUN = 10
-"""statements in a row that read the same, which no two hands were seen to write: they show that the file was
-at hand"""
+PASSAGE = 280
+"""characters of statements in a row that read the same, layout left aside, which no two hands were seen to
+write: they show that the file was at hand"""
 LARGE = 100.0
 """bits, times the lesser part that they are of the two, which no match of two honest hands has reached"""
 AGAINST = -8.0
@@ -84,8 +84,9 @@ class Writing:
     """How the names and the text of what matches compare.
 
     `kept` and `replaced` count places of names; `weight` is what the aligned statements carry, `same` what
-    those carry that read the same, which are `statements` in number and at most `run` in a row; `form` what
-    those carry that read the same but for names, which are `formed` in number.
+    those carry that read the same, which are `statements` in number; `passage` is how many characters the
+    longest row of them has; `form` is what those carry that read the same but for names, which are `formed`
+    in number.
     """
 
     kept: int = 0
@@ -93,7 +94,7 @@ class Writing:
     weight: float = 0.0
     same: float = 0.0
     statements: int = 0
-    run: int = 0
+    passage: int = 0
     form: float = 0.0
     formed: int = 0
 
@@ -104,7 +105,7 @@ class Writing:
             self.weight + other.weight,
             self.same + other.same,
             self.statements + other.statements,
-            max(self.run, other.run),
+            max(self.passage, other.passage),
             self.form + other.form,
             self.formed + other.formed,
         )
@@ -142,7 +143,7 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     kept = sum(len(places) for (_, a, b), places in cast.items() if a == b)
     replaced = sum(map(len, cast.values())) - kept
     weight = same = form = 0.0
-    statements = formed = run = longest = 0
+    statements = formed = passage = longest = 0
     last = -_NEAR, -_NEAR
     for line in sorted(lines, key=lambda line: line.a):
         lines_a, lines_b = text_a[line.a[0] - 1 : line.a[1]], text_b[line.b[0] - 1 : line.b[1]]
@@ -155,13 +156,13 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
             form += line.weight
             formed += 1
         if not reads_same:
-            run = 0
+            passage = 0
             continue
         same += line.weight
         statements += 1
         follows = line.a[0] - last[0] <= _NEAR and 0 < line.b[0] - last[1] <= _NEAR
-        run = run + 1 if follows else 1
-        longest = max(longest, run)
+        passage = passage + len(plain) if follows else len(plain)
+        longest = max(longest, passage)
         last = line.a[1], line.b[1]
     return Writing(kept, replaced, weight, same, statements, longest, form, formed)
 
@@ -240,7 +241,7 @@ def converges(
     """
     share = FEWER if whole.keeps_names() else KEPT
     keeps_names = whole.keeps_names(PORTED) if ported else files.keeps_names(share)
-    keeps_text = max(alone.excess, files.excess) >= EXCESS or files.run >= RUN
+    keeps_text = max(alone.excess, files.excess) >= EXCESS or files.passage >= PASSAGE
     keeps_form = files.keeps_form() or whole.keeps_form()
     kept = keeps_text or keeps_form or bits * part >= LARGE
     return keeps_names and not alone.replaces_names() and not kept
