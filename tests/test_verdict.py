@@ -121,7 +121,16 @@ def test_a_renaming_that_contradicts_itself_costs_steps() -> None:
     assert scale_step(verdict(many, muddle)) < scale_step(verdict(many))
 
 
-def test_kept_names_say_nothing_about_the_renaming() -> None:
+def test_a_few_names_that_were_divided_weigh_nothing_beside_hundreds_that_were_kept() -> None:
+    forked = (Rename("class", "Net", "NetV2", agreeing=7, contradicting=20),)
+    kept, replaced = ([finding(n, details={"names_kept": places}) for n in range(20)] for places in (50, 0))
+    assert verdict(kept, forked) == "very strong"
+    assert scale_step(verdict(replaced, forked)) < scale_step("strong")
+    said = judge(kept, forked, {"code": Evidence(tuple(kept))}, ()).rests_on
+    assert "one renaming: 7 places agree with it, 20 contradict it, and 1,000 keep their name" in said
+
+
+def test_what_a_kept_name_of_a_class_contradicts_says_nothing_about_the_renaming() -> None:
     many = [finding(number) for number in range(20)]
     assert verdict(many, (Rename("class", "A", "A", 1, 50),)) == verdict(many)
 

@@ -60,7 +60,7 @@ class Weight:
     both: float = 0.0
     """the same of the side that is covered less"""
     consistency: float = 0.0
-    """part of the sites of the rename map that agree; 1 where nothing was renamed"""
+    """part of the places of names that keep it or agree with the rename map; 1 where nothing was renamed"""
 
     def reaches(self, least: Weight) -> bool:
         """Whether every quantity is at least as large as asked for."""
@@ -143,7 +143,7 @@ def weigh(alone: Sequence[Finding], renames: Sequence[Rename], shares: tuple[flo
         best=max((finding.bits for finding in heavy), default=0.0),
         share=max(shares),
         both=min(shares),
-        consistency=_consistency(renames),
+        consistency=_consistency(alone, renames),
     )
 
 
@@ -174,7 +174,7 @@ def _kinds(heavy: Sequence[Finding]) -> set[str]:
     return {finding.kind for finding in heavy} - set(DERIVED)
 
 
-def _places(code: Sequence[Finding], key: str) -> float:
+def _places(code: Iterable[Finding], key: str) -> float:
     """How many places of names in code findings are of a kind."""
     counts = (finding.details.get(key) for finding in code)
     return sum(found for found in counts if isinstance(found, (int, float)))
@@ -211,14 +211,23 @@ def _shares(evidence: Mapping[str, Evidence]) -> tuple[float, float]:
     )
 
 
-def _consistency(renames: Sequence[Rename]) -> float:
-    agreeing, contradicting = _sites(renames)
-    return agreeing / (agreeing + contradicting) if agreeing + contradicting else 1.0
+def _consistency(alone: Sequence[Finding], renames: Sequence[Rename]) -> float:
+    agreeing, contradicting, kept = _sites(alone, renames)
+    return (agreeing + kept) / (agreeing + contradicting + kept) if agreeing + contradicting else 1.0
 
 
-def _sites(renames: Sequence[Rename]) -> tuple[int, int]:
+def _sites(alone: Sequence[Finding], renames: Sequence[Rename]) -> tuple[int, int, int]:
+    """Places of names that agree with the rename map, that contradict it, and that keep their name.
+
+    A fork keeps nearly all names; without these, one class that became two would outweigh everything.
+    """
     changed = [rename for rename in renames if rename.a != rename.b]
-    return sum(rename.agreeing for rename in changed), sum(rename.contradicting for rename in changed)
+    code = (finding for finding in alone if finding.kind == "code")
+    return (
+        sum(rename.agreeing for rename in changed),
+        sum(rename.contradicting for rename in changed),
+        int(_places(code, "names_kept")),
+    )
 
 
 def _sentence(verdict: Strength, count: int, shares: tuple[float, float]) -> str:
@@ -280,9 +289,12 @@ def _rests_on(
     kinds = sorted(map(wording.kind_label, _kinds(_heavy(_telling(alone)))))
     if len(kinds) > 1:
         yield f"{len(kinds)} kinds of evidence agree: {', '.join(kinds)}"
-    agreeing, contradicting = _sites(renames)
+    agreeing, contradicting, kept = _sites(alone, renames)
     if agreeing:
-        yield f"one renaming: {agreeing:,} places agree with it, {contradicting:,} contradict it"
+        yield (
+            f"one renaming: {agreeing:,} places agree with it, {contradicting:,} contradict it, "
+            f"and {kept:,} keep their name"
+        )
 
 
 def _missing(evidence: Mapping[str, Evidence]) -> Iterable[str]:
