@@ -124,7 +124,15 @@ def test_the_same_code_under_other_names_is_evidence(tmp_path: Path) -> None:
     assert not any(finding.details.get("convergent") for finding in found)
 
 
-@pytest.mark.parametrize("two", [ONE, ONE.replace(", ", ",\n        ")], ids=["as it was", "laid out anew"])
+LAID_OUT = {
+    "as it was": ONE,
+    "over more lines": ONE.replace(", ", ",\n        "),
+    "over fewer lines": re.sub(r"(?m)^(    (?!if|return)\S.*)\n    (?!if)(\S.*)$", r"\1; \2", ONE),
+    "with remarks": re.sub(r"(?m)$(?=\n    )", "  # as the paper has it", ONE),
+}
+
+
+@pytest.mark.parametrize("two", LAID_OUT.values(), ids=list(LAID_OUT))
 def test_text_that_was_left_as_it_stood_is_evidence(tmp_path: Path, two: str) -> None:
     found = code_findings(tmp_path, ONE, two)
     assert any(finding.strength != "weak" for finding in found)

@@ -172,7 +172,7 @@ def test_statements_are_aligned_when_they_were_reordered() -> None:
     lines = CODE.splitlines()
     lines[4], lines[5] = lines[5], lines[4]
     a, b = (next(u for u in side(m=text).units if u.unit.name == "head") for text in (CODE, "\n".join(lines)))
-    found = {(line.a, line.b) for line in align(a, b, pair_nodes(a, b, BITS))}
+    found = {(line.a[:2], line.b[:2]) for line in align(a, b, pair_nodes(a, b, BITS))}
     assert {((5, 5), (6, 6)), ((6, 6), (5, 5)), ((7, 7), (7, 7))} <= found
 
 

@@ -215,7 +215,19 @@ def test_a_function_called_at_two_places_is_no_piece() -> None:
 def test_statements_of_a_piece_stand_under_the_lines_of_its_call() -> None:
     source = "def rest(a):\n    b = a.strip(9)\n    return b.split(8)\ndef f(a):\n    c = rest(a)\n    return hex(c)\n"
     caller = fingerprint_files({"m.py": source.encode()}).fingerprints[-1]
-    assert {tuple(caller.statements[place]) for place in caller.places.tolist()} == {(5, 5), (6, 6)}
+    assert {tuple(caller.statements[place, :2]) for place in caller.places.tolist()} == {(5, 5), (6, 6)}
+
+
+def test_a_statement_stands_where_it_begins_and_ends_and_one_with_a_body_ends_at_its_colon() -> None:
+    source = "@late\ndef f(a):  # why\n    é = a; b = [\n        é]  # so\n    if a: return b\n    else: return é\n"
+    found = fingerprint_files({"m.py": source.encode()}).fingerprints[-1].statements.tolist()
+    lines = source.encode().split(b"\n")
+    texts = []
+    for first, last, start, end in found:
+        code = b"\n".join([*lines[first - 1 : last - 1], lines[last - 1][:end]])
+        texts.append(code[start:].decode())
+    heads = ["@late\ndef f(a):", "é = a", "b = [\n        é]", "if a:", "return b", "else:", "return é"]
+    assert sorted(texts) == sorted(heads)
 
 
 def test_a_parameter_turned_into_its_constant_keeps_the_abstract_terms() -> None:

@@ -216,7 +216,8 @@ def _finding(
         a=(span_a,),
         b=(span_b,),
         lines=tuple(
-            Aligned(*line.a, *line.b, round(match.bits * line.weight / weight, 1)) for line in likeness.lines
+            Aligned(*line.a[:2], *line.b[:2], round(match.bits * line.weight / weight, 1))
+            for line in likeness.lines
         ),
         renames=rename_map(likeness.cast)[:40],
         transformations=_transformations(compared, match, likeness.pairing, unit_a, unit_b),

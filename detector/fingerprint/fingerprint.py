@@ -38,8 +38,9 @@ _KEPT_FACTS = {"constant", "api", "logger"}
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """A unit's terms. Rows of `terms` are dataflow nodes, columns the `LEVELS`; `places` is each node's
-    statement (row of `statements`: first and last line); `names[i]` stands directly under, or is bound
-    to, node `nodes[i]`; `calls` are the own functions and classes it calls or builds.
+    statement (row of `statements`: first and last line, first byte in the one and end in the other);
+    `names[i]` stands directly under, or is bound to, node `nodes[i]`; `calls` are the own functions and
+    classes it calls or builds.
     """
 
     unit: Unit
@@ -149,10 +150,7 @@ def _fingerprint(file: Declared, scope: Scope, names: Module, world: World) -> F
     node = scope.node
     walk.begin(node)
     body = node.child_by_field_name("body")
-    walk.record.statements[0] = (
-        _first_line(node),
-        max(node.start_point[0] + 1, body.start_point[0] if body else node.start_point[0] + 1),
-    )
+    walk.record.statements[0] = (_first_line(node), *walk.record.statements[0][1:])
     bases: tuple[str, ...] = ()
     walk.decorators(node)
     kind: UnitKind = "class"
@@ -188,7 +186,7 @@ def _finished(walk: Statements, unit: Unit, bases: tuple[str, ...] = ()) -> Fing
         unit,
         np.frombuffer(record.terms, np.int64).reshape(-1, 5),
         np.frombuffer(record.places, np.int32),
-        np.array(record.statements, np.int32).reshape(-1, 2),
+        np.array(record.statements, np.int32).reshape(-1, 4),
         tuple(record.names),
         np.frombuffer(record.nodes, np.int32),
         tuple(sorted(record.calls)),

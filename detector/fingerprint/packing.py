@@ -18,7 +18,7 @@ _ROWS = ("places", "statements", "nodes")
 _EMPTY: Mapping[str, NDArray[Any]] = {
     "terms": np.zeros((0, 5), np.int64),
     "places": np.zeros(0, np.int32),
-    "statements": np.zeros((0, 2), np.int32),
+    "statements": np.zeros((0, 4), np.int32),
     "nodes": np.zeros(0, np.int32),
 }
 

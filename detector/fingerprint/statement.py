@@ -24,12 +24,21 @@ if TYPE_CHECKING:
 
 _COMPOUND = {
     "if_statement",
+    "elif_clause",
+    "else_clause",
     "for_statement",
     "while_statement",
     "with_statement",
     "try_statement",
+    "except_clause",
+    "except_group_clause",
+    "finally_clause",
     "match_statement",
+    "case_clause",
+    "function_definition",
+    "class_definition",
 }
+"""statements with a body of others"""
 
 
 class Statements(Containers):
@@ -54,13 +63,9 @@ class Statements(Containers):
             return False
 
     def begin(self, node: Node) -> None:
-        """Open a statement: what follows is recorded under its lines (the head's, where it has a body)."""
-        first, last = node.start_point[0] + 1, node.end_point[0] + 1
-        if node.type in _COMPOUND:
-            body = next((c for c in node.children if c.type == "block"), None)
-            last = max(first, body.start_point[0]) if body else first
+        """Open a statement: what follows is recorded under its place (the head's, where it has a body)."""
         self.place = len(self.record.statements)
-        self.record.statements.append((first, last))
+        self.record.statements.append(_place(node))
         self.pending.clear()
 
     def parts_of(self, node: Node) -> bool:
@@ -427,3 +432,14 @@ def _speaking(known: Api) -> frozenset[str]:
 
 
 _STRUCTURAL = {("staticmethod",), ("classmethod",), ("property",)}
+
+
+def _place(node: Node) -> tuple[int, int, int, int]:
+    """First and last line of a statement, from 1, its first byte in the one and its end in the other.
+
+    One with a body ends at its colon: what follows it in the same line is a statement of its own.
+    """
+    (first, start), (last, end) = node.start_point, node.end_point
+    if node.type in _COMPOUND:
+        last, end = next((part.end_point for part in node.children if part.type == ":"), (last, end))
+    return first + 1, last + 1, start, end

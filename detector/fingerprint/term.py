@@ -68,9 +68,9 @@ class Record:
     """What the walk of one unit leaves behind; arrays grow by one row a node.
 
     `terms`: five hashes a node, in the order of `LEVELS`; `places`: the node's statement;
-    `statements`: (first line, last line); `names` and `nodes`: each renamable name (attributes with a
-    leading dot) and the node that it stands directly under or is bound to; `calls`: own functions and
-    classes that are called.
+    `statements`: (first line, last line, first byte in the one, end in the other); `names` and `nodes`:
+    each renamable name (attributes with a leading dot) and the node that it stands directly under or is
+    bound to; `calls`: own functions and classes that are called.
     """
 
     __slots__ = ("calls", "names", "nodes", "places", "statements", "terms")
@@ -78,7 +78,7 @@ class Record:
     def __init__(self) -> None:
         self.terms = array("q")
         self.places = array("i")
-        self.statements: list[tuple[int, int]] = []
+        self.statements: list[tuple[int, int, int, int]] = []
         self.names: list[str] = []
         self.nodes = array("i")
         self.calls: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,12 +30,23 @@ class Pairing:
     bits: Sequence[float]
 
 
+class Place(NamedTuple):
+    """Where a statement stands: its first and last line, from 1, its first byte in the one, its end in the
+    other. One with a body ends at its colon.
+    """
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Two statements that correspond, as line spans."""
+    """Two statements that correspond."""
 
-    a: tuple[int, int]
-    b: tuple[int, int]
+    a: Place
+    b: Place
     weight: float
 
 
@@ -94,10 +106,5 @@ def align(a: Fingerprint, b: Fingerprint, pairing: Pairing) -> list[Lines]:
             continue
         taken_a.add(at_a)
         taken_b.add(at_b)
-        lines.append(Lines(_span(a, at_a), _span(b, at_b), weight))
+        lines.append(Lines(Place(*a.statements[at_a].tolist()), Place(*b.statements[at_b].tolist()), weight))
     return sorted(lines, key=lambda line: (line.a, line.b))
-
-
-def _span(unit: Fingerprint, place: int) -> tuple[int, int]:
-    first, last = unit.statements[place].tolist()
-    return first, last

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from detector.fingerprint.api import api
-from detector.match.alignment import Lines
+from detector.match.alignment import Lines, Place
 from detector.match.rename import Votes
 from detector.unit.unit import Unit
 
@@ -145,14 +145,14 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
     weight = same = form = 0.0
     statements = formed = passage = longest = 0
     last = -_NEAR, -_NEAR
-    for line in sorted(lines, key=lambda line: line.a):
-        lines_a, lines_b = text_a[line.a[0] - 1 : line.a[1]], text_b[line.b[0] - 1 : line.b[1]]
-        plain = _plain(lines_a)
+    for line in sorted(lines, key=lambda line: (line.a.first, line.a.start)):
+        code_a, code_b = _code(text_a, line.a), _code(text_b, line.b)
+        plain = code_a.translate(_LAYOUT)
         if _OPTION in plain:
             continue
         weight += line.weight
-        reads_same = plain == _plain(lines_b)
-        if reads_same or _same_form(lines_a, lines_b):
+        reads_same = plain == code_b.translate(_LAYOUT)
+        if reads_same or _same_form(code_a, code_b):
             form += line.weight
             formed += 1
         if not reads_same:
@@ -160,24 +160,32 @@ def writing(cast: Votes, lines: Iterable[Lines], text_a: Sequence[str], text_b: 
             continue
         same += line.weight
         statements += 1
-        follows = line.a[0] - last[0] <= _NEAR and 0 < line.b[0] - last[1] <= _NEAR
+        follows = line.a.first - last[0] <= _NEAR and 0 <= line.b.first - last[1] <= _NEAR
         passage = passage + len(plain) if follows else len(plain)
         longest = max(longest, passage)
-        last = line.a[1], line.b[1]
+        last = line.a.last, line.b.last
     return Writing(kept, replaced, weight, same, statements, longest, form, formed)
 
 
-def _plain(lines: Sequence[str]) -> str:
-    """A statement, given its lines, without layout."""
-    return "".join(lines).translate(_LAYOUT)
+def _code(text: Sequence[str], at: Place) -> str:
+    """A statement of a file without what else stands in its lines, and without comments."""
+    lines = list(text[at.first - 1 : at.last])
+    if lines:
+        lines[-1] = _bytes(lines[-1], 0, at.end)
+        lines[0] = _bytes(lines[0], at.start)
+    code = "\n".join(lines)
+    return _COMMENT.sub("", code) if "#" in code else code
 
 
-def _same_form(a: Sequence[str], b: Sequence[str]) -> bool:
-    """Whether two statements, given their lines, read the same but for names, layout and comments."""
-    left, right = (_COMMENT.sub("", text) if "#" in text else text for text in map("\n".join, (a, b)))
-    if any(left.count(sign) != right.count(sign) for sign in "=[:*/"):
+def _bytes(line: str, start: int, end: int | None = None) -> str:
+    return line[start:end] if line.isascii() else line.encode()[start:end].decode("utf-8", "replace")
+
+
+def _same_form(a: str, b: str) -> bool:
+    """Whether two statements read the same but for names and layout."""
+    if any(a.count(sign) != b.count(sign) for sign in "=[:*/"):
         return False  # most statements that differ do so here, and it is quick
-    return _form(left) == _form(right)
+    return _form(a) == _form(b)
 
 
 def _form(code: str) -> str:
